@@ -1,0 +1,1 @@
+//! The segment log under Kinesis shards (and later Kafka partitions).

@@ -1,0 +1,47 @@
+//! One module a service: a request, the service's own store and the clock make a response.
+//!
+//! A service sees a request that `wire` has already authenticated, parsed and checked against the API model.
+//! Values are JSON shaped by the model: members under their model names, blobs as base64 text, timestamps as
+//! seconds since the epoch. What is true only for the service (states, conflicts, limits) is decided here.
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::wire::error::ApiError;
+
+/// Who asks, for what and where.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The operation, such as `CreateStream`.
+    pub operation: String,
+    /// The region of the request's signature.
+    pub region: String,
+    /// The twelve-digit account.
+    pub account: String,
+    /// ARN of the caller, such as `arn:aws:iam::000000000000:user/local`.
+    pub principal: String,
+    /// The access key that signed the request.
+    pub access_key: String,
+    /// Unique; also returned to the caller in a header.
+    pub request_id: String,
+}
+
+/// A resource with its tags, as the Resource Groups Tagging API lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaggedResource {
+    /// The resource.
+    pub arn: String,
+    /// Key and value pairs.
+    pub tags: Vec<(String, String)>,
+}
+
+/// One AWS service of the local cloud.
+pub trait Service: Send + Sync {
+    /// Answers one request. An operation that is not there is `ApiError::unknown_operation`.
+    fn call(&self, call: Call, input: Value) -> BoxFuture<'_, Result<Value, ApiError>>;
+
+    /// Everything in this service and region that carries tags (none by default).
+    fn tagged(&self, _region: &str) -> Vec<TaggedResource> {
+        Vec::new()
+    }
+}
