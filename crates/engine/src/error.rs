@@ -1,0 +1,79 @@
+//! What a cloud can say no with, in the words the engine decides by.
+
+use std::fmt;
+
+/// Why a call failed, as far as it matters for what to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The object is not there.
+    NotFound,
+    /// An object of that name is there already.
+    AlreadyExists,
+    /// The object is being changed by somebody else, or is not in a state that takes the change.
+    Conflict,
+    /// Something else still uses the object.
+    Blocked,
+    /// Too many requests, for longer than we retried.
+    Throttled,
+    /// A limit of the account.
+    Quota,
+    /// The caller may not.
+    Permission,
+    /// No credentials, or credentials that are not valid (any more).
+    Credentials,
+    /// Nobody answers at the endpoint.
+    Unreachable,
+    /// The request was refused as wrong.
+    Invalid,
+    /// A wait took longer than its limit; the object may yet become usable.
+    Timeout,
+    /// Anything else.
+    Other,
+}
+
+/// A call that the cloud, or the way to it, refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudError {
+    /// Why, in the engine's words.
+    pub kind: ErrorKind,
+    /// The call, such as `kinesis:CreateStream`.
+    pub operation: String,
+    /// The cloud's code, such as `LimitExceededException`.
+    pub code: Option<String>,
+    /// The cloud's message, or ours.
+    pub message: String,
+    /// The cloud's id of the request.
+    pub request_id: Option<String>,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl CloudError {
+    /// An error of our own making about `operation`.
+    pub fn new(kind: ErrorKind, operation: impl Into<String>, message: impl Into<String>) -> CloudError {
+        let (operation, message) = (operation.into(), message.into());
+        CloudError { kind, operation, code: None, message, request_id: None, hint: None }
+    }
+
+    /// The same with a hint.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> CloudError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for CloudError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.operation)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CloudError {}

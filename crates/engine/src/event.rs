@@ -1,0 +1,63 @@
+//! What happens while a plan is executed. The engine draws nothing: bars, lines and JSON read these.
+
+use std::time::Duration;
+
+use crate::plan::Action;
+use crate::{Address, CloudError};
+
+/// Something that people may want to see.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A step's call is about to leave.
+    Started {
+        /// Of what.
+        address: Address,
+        /// What is done to it.
+        action: Action,
+        /// How long it usually takes on AWS.
+        usual: Duration,
+    },
+    /// The cloud has named the object.
+    Named {
+        /// Of what.
+        address: Address,
+        /// The cloud's handle.
+        id: String,
+    },
+    /// What a step is waiting for.
+    Waiting {
+        /// Of what.
+        address: Address,
+        /// Such as `CREATING`.
+        message: String,
+    },
+    /// A step has ended well.
+    Done {
+        /// Of what.
+        address: Address,
+        /// What was done.
+        action: Action,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A step has failed.
+    Failed {
+        /// Of what.
+        address: Address,
+        /// What was tried.
+        action: Action,
+        /// Why.
+        error: CloudError,
+        /// After how long.
+        elapsed: Duration,
+    },
+    /// A step was not tried, because something it needs failed.
+    Blocked {
+        /// Of what.
+        address: Address,
+        /// What would have been done.
+        action: Action,
+        /// The step that failed.
+        by: Address,
+    },
+}

@@ -1,0 +1,126 @@
+//! Which step may start next: the one with the longest chain still waiting behind it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+/// Items numbered from 0, with what each costs and which others must have succeeded before it.
+#[derive(Debug)]
+pub struct Queue {
+    waiting_for: Vec<usize>,
+    wanted_by: Vec<Vec<usize>>,
+    chain: Vec<Duration>,
+    ready: BinaryHeap<(Duration, Reverse<usize>)>,
+    ended: Vec<bool>,
+}
+
+impl Queue {
+    /// A queue of `items`: the cost of each and the numbers of those it needs. Needs must be free of cycles; an
+    /// item in a cycle never becomes ready.
+    pub fn new(items: &[(Duration, &[usize])]) -> Queue {
+        let mut wanted_by: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+        for (item, (_, needs)) in items.iter().enumerate() {
+            for need in *needs {
+                wanted_by[*need].push(item);
+            }
+        }
+        let chain = chains(items, &wanted_by);
+        let waiting_for: Vec<usize> = items.iter().map(|(_, needs)| needs.len()).collect();
+        let ready = (0..items.len()).filter(|n| waiting_for[*n] == 0).map(|n| (chain[n], Reverse(n))).collect();
+        Queue { waiting_for, wanted_by, chain, ready, ended: vec![false; items.len()] }
+    }
+
+    /// The next item to start, if one is ready.
+    pub fn pop(&mut self) -> Option<usize> {
+        self.ready.pop().map(|(_, Reverse(item))| item)
+    }
+
+    /// `item` has ended well: what waited for it alone is ready now.
+    pub fn succeed(&mut self, item: usize) {
+        self.ended[item] = true;
+        for waiting in &self.wanted_by[item] {
+            self.waiting_for[*waiting] -= 1;
+            if self.waiting_for[*waiting] == 0 {
+                self.ready.push((self.chain[*waiting], Reverse(*waiting)));
+            }
+        }
+    }
+
+    /// `item` has failed: everything that needs it, directly or not, is returned and will never be ready.
+    pub fn fail(&mut self, item: usize) -> Vec<usize> {
+        self.ended[item] = true;
+        let (mut blocked, mut todo) = (Vec::new(), vec![item]);
+        while let Some(at) = todo.pop() {
+            for waiting in &self.wanted_by[at] {
+                if !self.ended[*waiting] {
+                    self.ended[*waiting] = true;
+                    blocked.push(*waiting);
+                    todo.push(*waiting);
+                }
+            }
+        }
+        blocked.sort_unstable();
+        blocked
+    }
+}
+
+/// For each item its own cost and the dearest chain of items behind it.
+fn chains(items: &[(Duration, &[usize])], wanted_by: &[Vec<usize>]) -> Vec<Duration> {
+    let mut chain: Vec<Option<Duration>> = vec![None; items.len()];
+    for start in 0..items.len() {
+        let mut stack = vec![(start, false)];
+        let mut open = vec![];
+        while let Some((at, ready)) = stack.pop() {
+            if chain[at].is_some() {
+                continue;
+            }
+            if ready {
+                let behind = wanted_by[at].iter().filter_map(|w| chain[*w]).max().unwrap_or_default();
+                chain[at] = Some(items[at].0 + behind);
+                open.pop();
+            } else if !open.contains(&at) {
+                open.push(at);
+                stack.push((at, true));
+                stack.extend(wanted_by[at].iter().map(|w| (*w, false)));
+            }
+        }
+    }
+    chain.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn the_longest_remaining_chain_starts_first() {
+        // 0 is short but 2, which is long, waits for it; 1 is alone.
+        let mut queue = Queue::new(&[(seconds(1), &[]), (seconds(5), &[]), (seconds(9), &[0])]);
+        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(0), Some(1), None));
+        queue.succeed(0);
+        assert_eq!(queue.pop(), Some(2));
+    }
+
+    #[test]
+    fn a_failure_blocks_its_dependents_and_nothing_else() {
+        let mut queue = Queue::new(&[(seconds(1), &[]), (seconds(1), &[0]), (seconds(1), &[1]), (seconds(1), &[])]);
+        assert_eq!(queue.pop(), Some(0));
+        assert_eq!(queue.fail(0), [1, 2]);
+        assert_eq!((queue.pop(), queue.pop()), (Some(3), None));
+    }
+
+    #[test]
+    fn an_item_waits_for_all_it_needs() {
+        let mut queue = Queue::new(&[(seconds(1), &[]), (seconds(1), &[]), (seconds(1), &[0, 1])]);
+        queue.pop();
+        queue.pop();
+        queue.succeed(1);
+        assert_eq!(queue.pop(), None);
+        queue.succeed(0);
+        assert_eq!(queue.pop(), Some(2));
+    }
+}

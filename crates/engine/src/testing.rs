@@ -1,0 +1,1 @@
+//! A fake cloud in memory, with faults, for tests of this crate and others.

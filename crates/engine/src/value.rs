@@ -1,0 +1,220 @@
+//! Inputs as data: references to other resources' outputs, secrets, and paths into both.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use sha2::Sha256;
+
+use crate::Address;
+
+/// The JSON key under which a reference stands in inputs.
+const REFERENCE: &str = "$ref";
+/// The JSON key under which the hash of a secret stands in state.
+const SECRET: &str = "$secret";
+
+/// An output of another resource. It is what makes an edge of the graph.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// The resource that has it.
+    pub address: Address,
+    /// The name of the output.
+    pub output: String,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.address, self.output)
+    }
+}
+
+/// An input that is known, or that another resource's output will tell. The engine resolves references before a
+/// call, so a provider only ever meets `Known`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<T> {
+    /// The value itself.
+    Known(T),
+    /// Where it will come from.
+    Reference(Reference),
+}
+
+impl<T: Serialize> Serialize for Input<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Input::Known(value) => value.serialize(serializer),
+            Input::Reference(reference) => {
+                let map = Map::from_iter([(REFERENCE.to_owned(), Value::String(reference.to_string()))]);
+                map.serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Input<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Input<T>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match as_reference(&value) {
+            Some(reference) => Ok(Input::Reference(reference)),
+            None => serde_json::from_value(value).map(Input::Known).map_err(D::Error::custom),
+        }
+    }
+}
+
+/// The reference that `value` is, if it is one.
+pub fn as_reference(value: &Value) -> Option<Reference> {
+    let map = value.as_object()?;
+    if map.len() != 1 {
+        return None;
+    }
+    let (address, output) = map.get(REFERENCE)?.as_str()?.split_once('#')?;
+    Some(Reference { address: address.parse().ok()?, output: output.to_owned() })
+}
+
+/// Every reference inside `value`, with the path of the field it stands in.
+pub fn references(value: &Value) -> Vec<(String, Reference)> {
+    let mut found = Vec::new();
+    collect(value, "", &mut found);
+    found
+}
+
+fn collect(value: &Value, path: &str, found: &mut Vec<(String, Reference)>) {
+    if let Some(reference) = as_reference(value) {
+        found.push((path.to_owned(), reference));
+        return;
+    }
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| collect(inner, &join(path, key), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, inner)| collect(inner, &join(path, &n.to_string()), found));
+        }
+        _ => {}
+    }
+}
+
+/// `path` with `key` below it.
+pub fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// `value` with every reference replaced by what `lookup` knows; the first that it does not know is returned.
+pub fn resolve(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> Result<Value, Reference> {
+    if let Some(reference) = as_reference(value) {
+        return lookup(&reference).ok_or(reference);
+    }
+    Ok(match value {
+        Value::Object(map) => {
+            let mut resolved = Map::new();
+            for (key, inner) in map {
+                resolved.insert(key.clone(), resolve(inner, lookup)?);
+            }
+            Value::Object(resolved)
+        }
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|inner| resolve(inner, lookup)).collect::<Result<_, _>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+/// `inputs` as state may hold them: each secret is replaced by a hash that only the same value under the same
+/// `salt` (the state's lineage) has.
+pub fn redact(inputs: &Value, secrets: &BTreeSet<String>, salt: &str) -> Value {
+    replace_at(inputs, "", secrets, &|path, value| {
+        Value::Object(Map::from_iter([(SECRET.to_owned(), Value::String(hash(path, value, salt)))]))
+    })
+}
+
+fn replace_at(value: &Value, path: &str, at: &BTreeSet<String>, with: &dyn Fn(&str, &Value) -> Value) -> Value {
+    if at.contains(path) {
+        return with(path, value);
+    }
+    match value {
+        Value::Object(map) => Value::Object(
+            map.iter().map(|(k, inner)| (k.clone(), replace_at(inner, &join(path, k), at, with))).collect(),
+        ),
+        Value::Array(items) => Value::Array(
+            items.iter().enumerate().map(|(n, v)| replace_at(v, &join(path, &n.to_string()), at, with)).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// Keyed, so that a short secret cannot be found by hashing guesses once and comparing with many states.
+fn hash(path: &str, value: &Value, salt: &str) -> String {
+    // HMAC takes keys of any length (RFC 2104 §2), so `new_from_slice` has no failing case.
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt.as_bytes()).expect("HMAC takes any key");
+    mac.update(path.as_bytes());
+    mac.update(&[0]);
+    mac.update(value.to_string().as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// `text` with every secret of these inputs blotted out, for messages that the cloud may have echoed one into.
+pub fn scrub(text: &str, inputs: &Value, secrets: &BTreeSet<String>) -> String {
+    let mut clean = text.to_owned();
+    for path in secrets {
+        let found = path.split('.').try_fold(inputs, |value, key| match value {
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            other => other.get(key),
+        });
+        let secret = match found {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => continue,
+        };
+        if !secret.is_empty() {
+            clean = clean.replace(&secret, "(secret)");
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_are_found_and_resolved() {
+        let inputs = json!({"a": {"$ref": "s3/bucket.lake#arn"}, "b": [1, {"$ref": "iam/role.x#name"}]});
+        let found: Vec<_> = references(&inputs).into_iter().map(|(path, r)| (path, r.to_string())).collect();
+        assert_eq!(found, [("a".into(), "s3/bucket.lake#arn".into()), ("b.1".into(), "iam/role.x#name".to_owned())]);
+        let resolved = resolve(&inputs, &|r| Some(json!(format!("<{}>", r.output)))).unwrap();
+        assert_eq!(resolved, json!({"a": "<arn>", "b": [1, "<name>"]}));
+        assert_eq!(resolve(&inputs, &|_| None).unwrap_err().output, "arn");
+    }
+
+    #[test]
+    fn an_input_reads_back_as_it_is_written() {
+        for input in [
+            Input::Known("x".to_owned()),
+            Input::Reference(Reference { address: Address::new("s3/bucket", "lake"), output: "arn".into() }),
+        ] {
+            let text = serde_json::to_string(&input).unwrap();
+            assert_eq!(serde_json::from_str::<Input<String>>(&text).unwrap(), input);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_kept_as_a_hash_of_value_place_and_lineage() {
+        let secrets = BTreeSet::from(["tags.owner".to_owned()]);
+        let redacted =
+            |value: &str, salt: &str| redact(&json!({"tags": {"owner": value, "team": "a"}}), &secrets, salt);
+        assert_eq!(redacted("x", "1"), redacted("x", "1"));
+        assert_ne!(redacted("x", "1"), redacted("y", "1"));
+        assert_ne!(redacted("x", "1"), redacted("x", "2"));
+        assert!(!redacted("hunter2", "1").to_string().contains("hunter2"));
+        assert_eq!(redacted("x", "1")["tags"]["team"], "a");
+    }
+
+    #[test]
+    fn a_secret_echoed_by_the_cloud_is_blotted_out() {
+        let inputs = json!({"tags": {"owner": "hunter2"}});
+        let secrets = BTreeSet::from(["tags.owner".to_owned()]);
+        assert_eq!(scrub("bad value 'hunter2'", &inputs, &secrets), "bad value '(secret)'");
+    }
+}
