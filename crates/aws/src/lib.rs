@@ -1,1 +1,17 @@
-//! stub
+//! The catalogue: one file a kind of AWS resource, with its inputs, its rules and its calls.
+//!
+//! [`catalog`] lists the kinds. Each implements [`pinfra_engine::Resource`] on the official SDK clients of
+//! [`clients`]; [`wait`] is the one way to wait, [`error`] the one place that reads AWS's error codes, and [`meter`]
+//! counts every request and keeps below AWS's published rates.
+
+pub mod catalog;
+pub mod clients;
+pub mod error;
+pub mod kinesis;
+pub mod meter;
+pub mod s3;
+pub mod tags;
+pub mod wait;
+
+pub use catalog::catalog;
+pub use clients::{Clients, Connection};

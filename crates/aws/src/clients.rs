@@ -1,0 +1,208 @@
+//! The SDK clients of one account and region, found as any SDK program finds them.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use pinfra_engine::{CloudError, ErrorKind};
+
+use crate::error::{classify, unreachable_endpoint};
+use crate::meter::Meter;
+
+/// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
+const FIRST_LOOK: Duration = Duration::from_millis(4_500);
+/// Long enough for another continent, short enough to notice that nobody is there.
+const CONNECT: Duration = Duration::from_millis(2_000);
+
+/// Where to connect. Without an endpoint, the ordinary SDK configuration decides (profiles, SSO, environment,
+/// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`).
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The region, such as `us-east-1`.
+    pub region: String,
+    /// One endpoint for all services with its credentials, as a local cloud has.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// An endpoint that answers for all services.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Such as `http://127.0.0.1:4566`.
+    pub url: String,
+    /// The access key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.url).field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+/// Clients that work: the caller is known.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Amazon Kinesis.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// Amazon S3.
+    pub s3: aws_sdk_s3::Client,
+    /// The Resource Groups Tagging API.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Counts requests and keeps below AWS's rates.
+    pub meter: Meter,
+    /// The region.
+    pub region: String,
+    /// The twelve-digit account of the caller.
+    pub account: String,
+}
+
+impl Clients {
+    /// Finds credentials, asks the cloud who we are and makes the clients. What is wrong with credentials, region or
+    /// endpoint is said here, within five seconds.
+    pub async fn connect(connection: &Connection) -> Result<Clients, CloudError> {
+        let meter = Meter::default();
+        let config = config(connection, &meter).await;
+        let region = connection.region.clone();
+        let account = match tokio::time::timeout(FIRST_LOOK, first_look(&config, connection)).await {
+            Ok(looked) => looked?,
+            Err(_) => {
+                let message = format!("no answer within {} s in region `{region}`", FIRST_LOOK.as_secs_f32());
+                let error = CloudError::new(ErrorKind::Unreachable, "sts:GetCallerIdentity", message);
+                return Err(error.with_hint(format!(
+                    "check the network and that `{region}` is a region of your account; a proxy or a firewall may hold the request"
+                )));
+            }
+        };
+        Ok(Clients {
+            kinesis: aws_sdk_kinesis::Client::from_conf(
+                aws_sdk_kinesis::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            s3: aws_sdk_s3::Client::from_conf(
+                aws_sdk_s3::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(
+                aws_sdk_resourcegroupstagging::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            meter,
+            region,
+            account,
+        })
+    }
+}
+
+async fn config(connection: &Connection, meter: &Meter) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(Duration::from_secs(60)).build();
+    let region = Region::new(connection.region.clone());
+    let retries = RetryConfig::standard().with_max_attempts(8);
+    let Some(Endpoint { url, access_key, secret_key }) = &connection.endpoint else {
+        let loader = aws_config::defaults(BehaviorVersion::latest()).region(region).http_client(meter.http_client());
+        return loader.retry_config(retries).timeout_config(timeouts).load().await;
+    };
+    // Made without the environment: a profile or a variable of the user's must not send a request elsewhere.
+    let credentials = Credentials::new(access_key, secret_key, None, None, "pinfra");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .endpoint_url(url)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(meter.http_client())
+        .retry_config(retries.with_initial_backoff(Duration::from_millis(50)))
+        .timeout_config(timeouts)
+        .build()
+}
+
+/// Who the caller is: the account.
+async fn first_look(config: &SdkConfig, connection: &Connection) -> Result<String, CloudError> {
+    endpoints_answer(config).await?;
+    if connection.endpoint.is_none() {
+        find_credentials(config).await?;
+    }
+    let quick = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
+    let identity = aws_sdk_sts::Client::from_conf(quick.build()).get_caller_identity().send().await;
+    let identity = identity.map_err(|error| classify("sts:GetCallerIdentity", error))?;
+    identity.account.ok_or_else(|| {
+        CloudError::new(ErrorKind::Other, "sts:GetCallerIdentity", "the answer does not say which account this is")
+    })
+}
+
+async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
+    let operation = "looking for AWS credentials";
+    let hint = "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+                `--target local` needs none";
+    let none = |message: String| CloudError::new(ErrorKind::Credentials, operation, message).with_hint(hint);
+    let Some(provider) = config.credentials_provider() else {
+        return Err(none("there are none".to_owned()));
+    };
+    // The last place looked at is the metadata service of an EC2 machine, which a laptop waits for in vain.
+    match tokio::time::timeout(Duration::from_secs(3), provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            Err(none(text))
+        }
+        Err(_) => Err(none("none were found within 3 s".to_owned())),
+    }
+}
+
+/// Whether somebody listens at every endpoint that was set by hand. The SDK would retry for a minute.
+async fn endpoints_answer(config: &SdkConfig) -> Result<(), CloudError> {
+    let mut urls: Vec<(String, String)> = Vec::new();
+    if let Some(url) = config.endpoint_url() {
+        urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));
+    }
+    for service in ["STS", "KINESIS", "S3", "RESOURCE_GROUPS_TAGGING_API"] {
+        let name = format!("AWS_ENDPOINT_URL_{service}");
+        if config.endpoint_url().is_none()
+            && let Ok(url) = std::env::var(&name)
+        {
+            urls.push((name, url));
+        }
+    }
+    for (name, url) in urls {
+        let Some(address) = host_and_port(&url) else {
+            let message = format!("`{url}` is not a URL such as `http://127.0.0.1:4566`");
+            return Err(CloudError::new(ErrorKind::Invalid, name, message));
+        };
+        match tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(&address)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(unreachable_endpoint(&url, &error.to_string())),
+            Err(_) => return Err(unreachable_endpoint(&url, "no answer within 2 s")),
+        }
+    }
+    Ok(())
+}
+
+fn host_and_port(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let has_port = authority.rsplit_once(':').is_some_and(|(host, p)| p.parse::<u16>().is_ok() && !host.is_empty());
+    Some(if has_port { authority.to_owned() } else { format!("{authority}:{port}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_a_port() {
+        assert_eq!(host_and_port("http://127.0.0.1:4566/").as_deref(), Some("127.0.0.1:4566"));
+        assert_eq!(host_and_port("https://example.org/x").as_deref(), Some("example.org:443"));
+        assert_eq!(host_and_port("http://[::1]:80").as_deref(), Some("[::1]:80"));
+        assert_eq!(host_and_port("127.0.0.1:4566"), None);
+    }
+}

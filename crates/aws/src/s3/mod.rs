@@ -1,0 +1,4 @@
+//! Amazon S3.
+
+pub mod bucket;
+mod settings;

@@ -1,0 +1,121 @@
+//! Ownership tags: how a resource says which stack it belongs to, and how a stack finds what it owns.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use pinfra_engine::{Address, CloudError, Owner};
+
+use crate::clients::Clients;
+use crate::error::classify;
+
+/// The tag that names the stack.
+pub const STACK: &str = "pinfra:stack";
+/// The tag that names the resource in its stack.
+pub const ADDRESS: &str = "pinfra:address";
+/// How many ARNs one GetResources call takes (API reference, `ResourceARNList`).
+const ARNS_IN_A_CALL: usize = 100;
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// The user's tags with the two that say whose this is.
+pub fn ownership(stack: &str, address: &Address, user: &Tags) -> Tags {
+    let mut tags = user.clone();
+    tags.insert(STACK.to_owned(), stack.to_owned());
+    tags.insert(ADDRESS.to_owned(), address.to_string());
+    tags
+}
+
+/// Whose an object with `found` tags is, seen from one that should carry `wanted`.
+pub fn owner(wanted: &Tags, found: &Tags) -> Owner {
+    if found.get(STACK).is_some() && found.get(STACK) == wanted.get(STACK) && found.get(ADDRESS) == wanted.get(ADDRESS)
+    {
+        return Owner::Ours;
+    }
+    Owner::Theirs(match (found.get(STACK), found.get(ADDRESS)) {
+        (Some(stack), Some(address)) => format!("`{address}` of the stack `{stack}`"),
+        (Some(stack), None) => format!("part of the stack `{stack}`"),
+        _ => "not made by pinfra".to_owned(),
+    })
+}
+
+/// What must be put and what must be removed to get from `old` to `new`.
+pub fn difference(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
+    let put = new.iter().filter(|(key, value)| old.get(*key) != Some(*value));
+    let put = put.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let remove = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
+    (put, remove)
+}
+
+/// The tags of many resources in a hundredth of the calls. Untagged resources are absent from the answer.
+pub async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<String, Tags>, CloudError> {
+    let pages = arns.chunks(ARNS_IN_A_CALL).map(|chunk| async {
+        let request = clients.tagging.get_resources().set_resource_arn_list(Some(chunk.to_vec()));
+        request.send().await.map_err(|error| classify("tag:GetResources", error))
+    });
+    let mut found = HashMap::new();
+    for page in pinfra_engine::resource::many(pages.collect()).await {
+        for mapping in page?.resource_tag_mapping_list.unwrap_or_default() {
+            let tags = mapping.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+            found.insert(mapping.resource_arn.unwrap_or_default(), tags);
+        }
+    }
+    Ok(found)
+}
+
+/// Everything that carries the tags of `stack`, by address, with the id that its kind reads it by. The Tagging API
+/// learns of new tags after some seconds, so what was made just now may be missing.
+pub async fn owned_by(clients: &Clients, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
+    let filter = TagFilter::builder().key(STACK).values(stack).build();
+    let mut pages = clients.tagging.get_resources().tag_filters(filter).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| classify("tag:GetResources", error))?;
+        for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
+            let tags = mapping.tags.unwrap_or_default();
+            let address = tags.iter().find(|tag| tag.key == ADDRESS).and_then(|tag| tag.value.parse().ok());
+            let id = id_in_arn(mapping.resource_arn.as_deref().unwrap_or_default());
+            if let (Some(address), Some(id)) = (address, id) {
+                found.push((address, id));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The name at the end of an ARN: what streams and buckets are read by.
+fn id_in_arn(arn: &str) -> Option<String> {
+    let resource = arn.splitn(6, ':').nth(5)?;
+    Some(resource.rsplit('/').next().unwrap_or(resource).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_object_is_ours_only_with_both_tags() {
+        let wanted = ownership("pins", &Address::new("s3/bucket", "lake"), &Tags::new());
+        assert_eq!(owner(&wanted, &wanted), Owner::Ours);
+        let other = ownership("pins2", &Address::new("s3/bucket", "lake"), &Tags::new());
+        assert_eq!(owner(&wanted, &other), Owner::Theirs("`s3/bucket.lake` of the stack `pins2`".into()));
+        assert_eq!(owner(&wanted, &Tags::new()), Owner::Theirs("not made by pinfra".into()));
+        assert_eq!(owner(&Tags::new(), &Tags::new()), Owner::Theirs("not made by pinfra".into()));
+    }
+
+    #[test]
+    fn tags_are_put_and_removed_one_by_one() {
+        let (put, remove) = difference(&tags(&[("a", "1"), ("b", "2"), ("c", "3")]), &tags(&[("a", "1"), ("b", "3")]));
+        assert_eq!((put, remove), (tags(&[("b", "3")]), vec!["c".to_owned()]));
+    }
+
+    #[test]
+    fn an_arn_ends_with_the_id() {
+        assert_eq!(id_in_arn("arn:aws:kinesis:us-east-1:1:stream/pins-pin").as_deref(), Some("pins-pin"));
+        assert_eq!(id_in_arn("arn:aws:s3:::lake").as_deref(), Some("lake"));
+    }
+}

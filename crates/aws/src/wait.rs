@@ -1,0 +1,100 @@
+//! The one way to wait for the cloud.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use pinfra_engine::{Call, CloudError, ErrorKind};
+
+/// What one look at an object found.
+#[derive(Debug)]
+pub enum Look<T> {
+    /// It is as it should be.
+    Ready(T),
+    /// It is on its way; the text is its state, such as `CREATING`.
+    Pending(String),
+    /// It will never be as it should; the text says why.
+    Failed(String),
+}
+
+/// How often to look, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The longest time between two looks. The first come quicker, since a short change may be over at once.
+    pub slowest: Duration,
+    /// When to give up waiting. The object may still become usable: the next run goes on from there.
+    pub limit: Duration,
+}
+
+/// Looks until the object is ready. `what` is such as `kinesis:DescribeStreamSummary of pins-pin`.
+pub async fn wait_until<T, F>(call: &Call, what: &str, pace: Pace, mut look: impl FnMut() -> F) -> Result<T, CloudError>
+where
+    F: Future<Output = Result<Look<T>, CloudError>>,
+{
+    let started = Instant::now();
+    let mut delays = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(25).min(pace.slowest))
+        .with_max_delay(pace.slowest)
+        .with_factor(1.5)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    let mut told = String::new();
+    loop {
+        match look().await? {
+            Look::Ready(found) => return Ok(found),
+            Look::Failed(why) => return Err(CloudError::new(ErrorKind::Other, what, why)),
+            Look::Pending(state) => {
+                if started.elapsed() >= pace.limit {
+                    let message = format!("still {state} after {} s", pace.limit.as_secs());
+                    let hint = "it may yet get there: run the command again, and it goes on from here";
+                    return Err(CloudError::new(ErrorKind::Timeout, what, message).with_hint(hint));
+                }
+                if state != told {
+                    call.progress(state.clone());
+                    told = state;
+                }
+            }
+        }
+        tokio::time::sleep(delays.next().unwrap_or(pace.slowest)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use pinfra_engine::Address;
+
+    use super::*;
+
+    const PACE: Pace = Pace { slowest: Duration::from_millis(1), limit: Duration::from_millis(50) };
+
+    async fn wait(look: impl Fn(u32) -> Look<u32>) -> Result<u32, CloudError> {
+        let looks = Cell::new(0);
+        let call = Call::silent(Address::new("test/thing", "a"));
+        wait_until(&call, "test", PACE, || {
+            looks.set(looks.get() + 1);
+            std::future::ready(Ok(look(looks.get())))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn waits_until_ready() {
+        let looked = wait(|n| if n < 4 { Look::Pending("CREATING".into()) } else { Look::Ready(n) }).await;
+        assert_eq!(looked, Ok(4));
+    }
+
+    #[tokio::test]
+    async fn a_failed_object_is_not_waited_for() {
+        let error = wait(|_| Look::Failed("no capacity".into())).await.unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Other, "no capacity"));
+    }
+
+    #[tokio::test]
+    async fn a_long_wait_is_a_timeout_that_says_where_it_stands() {
+        let error = wait(|_| Look::Pending("CREATING".into())).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout);
+        assert!(error.message.contains("CREATING"), "{error}");
+    }
+}
