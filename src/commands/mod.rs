@@ -1,10 +1,66 @@
 //! One file a command.
 
+mod completions;
+mod context;
+mod down;
+mod explain;
+mod graph;
+mod init;
+mod local;
+mod outputs;
+mod plan;
+mod run;
+mod schema;
+mod stacks;
+mod status;
+mod up;
+mod validate;
+
 use std::process::ExitCode;
 
-use crate::cli::Cli;
+use context::Context;
+
+use crate::cli::{Cli, Command};
+use crate::report::Failure;
 
 /// Runs one command and returns its exit code.
-pub fn run(_cli: Cli) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(cli: Cli) -> ExitCode {
+    let context = Context::new(cli.global);
+    match dispatch(&context, cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            context.fail(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Init { dir } => init::run(context, &dir).map(|()| 0),
+        Command::Validate { stack } => validate::run(context, &stack).map(|()| 0),
+        Command::Schema => schema::run().map(|()| 0),
+        Command::Completions { shell } => completions::run(shell).map(|()| 0),
+        Command::Explain { kind } => explain::run(context, kind.as_deref()).map(|()| 0),
+        Command::Graph { stack, format } => graph::run(&stack, format).map(|()| 0),
+        Command::Outputs { stack, show } => outputs::run(context, stack.as_deref(), show.as_deref()).map(|()| 0),
+        Command::Plan { stack, detailed_exitcode } => {
+            let changes = on_runtime(plan::run(context, &stack))?;
+            Ok(if detailed_exitcode && changes { 2 } else { 0 })
+        }
+        Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
+        Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
+        Command::Status { stack } => {
+            let healthy = on_runtime(status::run(context, stack.as_deref()))?;
+            Ok(u8::from(!healthy))
+        }
+        Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
+    }
+}
+
+/// Commands that contact nobody never get here, and start without threads.
+fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    runtime.block_on(work)
 }

@@ -1,0 +1,84 @@
+//! `pinfra down`: destroys all of a stack. Needs no stack file, and not even state when it gets one.
+
+use pinfra_aws::{Clients, catalog, tags};
+use pinfra_engine::state::{Place, Record, State, Status};
+use pinfra_engine::{ErrorKind, Graph, StateStore, observe, plan_destroy};
+use serde_json::Value;
+
+use super::context::Context;
+use super::stacks::{Chosen, choose};
+use super::{local, plan, run, stacks};
+use crate::report::Failure;
+use crate::spec::Target;
+
+/// Destroys the stack that `given` names.
+pub async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
+    let chosen = choose(context, given)?;
+    let (target, region) = place(context, &chosen)?;
+    let store = stacks::open(context, &chosen.name, "down")?;
+    let connected = local::connect(context, target, &region).await?;
+    let destroyed = destroy(context, store, target, &connected, yes).await;
+    connected.release(context).await;
+    destroyed
+}
+
+fn place(context: &Context, chosen: &Chosen) -> Result<(Target, String), Failure> {
+    let recorded: Option<&Place> = chosen.state.as_ref().and_then(|state| state.place.as_ref());
+    match (recorded, &chosen.file) {
+        (Some(place), _) => Ok((stacks::recorded_target(place), place.region.clone())),
+        (None, Some(file)) => {
+            Ok((stacks::target(context, file), file.region.value.clone()))
+        }
+        (None, None) => Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
+            .hint("give its stack file instead of its name")),
+    }
+}
+
+async fn destroy(
+    context: &Context,
+    mut store: StateStore,
+    target: Target,
+    connected: &local::Connected,
+    yes: bool,
+) -> Result<(), Failure> {
+    let clients = Clients::connect(&connected.connection).await?;
+    let catalog = catalog(&clients);
+    let state = with_what_is_tagged(store.state(), &clients).await?;
+    let observed =
+        observe(&Graph::default(), &state, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+    let plan = plan_destroy(&state, &observed, &catalog)?;
+    if plan.is_empty() {
+        store.close()?;
+        context.tell("nothing to destroy");
+        context.tell_requests(&clients);
+        return Ok(());
+    }
+    run::ask(context, &plan, target, yes)?;
+    let carried_out = run::carry_out(context, &plan, &catalog, &mut store).await;
+    store.close()?;
+    context.tell_requests(&clients);
+    carried_out
+}
+
+/// What is recorded, and what carries the stack's tags although nothing is recorded of it.
+async fn with_what_is_tagged(state: &State, clients: &Clients) -> Result<State, Failure> {
+    let mut state = state.clone();
+    let tagged = match tags::owned_by(clients, &state.stack).await {
+        Ok(tagged) => tagged,
+        // What is recorded can be destroyed without this permission.
+        Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for (address, id) in tagged {
+        let found = Record {
+            status: Status::Begun,
+            id: Some(id.clone()),
+            inputs: Value::Null,
+            outputs: Value::Null,
+            needs: Vec::new(),
+        };
+        let record = state.resources.entry(address).or_insert(found);
+        record.id.get_or_insert(id);
+    }
+    Ok(state)
+}

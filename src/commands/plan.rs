@@ -1,0 +1,75 @@
+//! `pinfra plan`: what `up` would do and why. Changes nothing.
+
+use std::path::Path;
+
+use pinfra_aws::{Clients, catalog};
+use pinfra_engine::state::Place;
+use pinfra_engine::{Graph, Plan, State, observe, plan};
+use serde_json::json;
+
+use super::context::Context;
+use super::{local, stacks};
+use crate::expand::expand;
+use crate::report::plan::{Detail, draw};
+use crate::report::{Failure, count};
+use crate::spec::{Stack, Target};
+
+/// Shows the plan. Returns whether there are changes.
+pub async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
+    let stack = stacks::load_to_make(file)?;
+    let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
+    let (target, region) = stacks::place(context, &stack, state.as_ref())?;
+    let connected = local::connect(context, target, &region).await?;
+    let planned = async {
+        let clients = Clients::connect(&connected.connection).await?;
+        let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
+        let (_, plan) = make(&stack, &state, &clients, target).await?;
+        context.tell_requests(&clients);
+        Ok::<Plan, Failure>(plan)
+    }
+    .await;
+    connected.release(context).await;
+    let plan = planned?;
+    let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
+        "usual_seconds": plan.usual_duration().as_secs_f64()});
+    context.result(&draw(&plan, Detail::Fields, context.paint_out), "plan", value);
+    Ok(!plan.is_empty())
+}
+
+/// Where the stack lives, and the plan that makes it what its file says.
+pub async fn make(
+    stack: &Stack,
+    state: &State,
+    clients: &Clients,
+    target: Target,
+) -> Result<(Place, Plan), Failure> {
+    let place = Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
+    if let Some(was) = state.place.as_ref().filter(|was| was.account != place.account && !state.resources.is_empty()) {
+        let message = format!("the stack `{}` is in account {}, and these credentials are of {}", state.stack, was.account, place.account);
+        return Err(Failure::new(message).hint("use the credentials of that account, such as by AWS_PROFILE"));
+    }
+    let graph = expand(stack, &place)?;
+    Ok((place, of(&graph, state, clients).await?))
+}
+
+/// The plan for a graph, after reading what is there.
+async fn of(graph: &Graph, state: &State, clients: &Clients) -> Result<Plan, Failure> {
+    let catalog = catalog(clients);
+    let observed = observe(graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+    Ok(plan(graph, state, &observed, &catalog)?)
+}
+
+/// What could not be read, the same cause told once.
+pub fn cannot_read(unreadable: &pinfra_engine::observe::Unreadable) -> Failure {
+    let Some((address, error)) = unreadable.first() else { return Failure::new("something could not be read") };
+    let more = match unreadable.len() {
+        1 => String::new(),
+        n => format!(" (and {})", count(n - 1, "more resource")),
+    };
+    let failure = Failure::Message {
+        message: format!("cannot read `{address}`{more}"),
+        causes: vec![error.to_string()],
+        hint: error.hint.clone(),
+    };
+    failure
+}

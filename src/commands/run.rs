@@ -1,0 +1,89 @@
+//! Carries a plan out in front of a person: progress, interrupts, summary.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+
+use pinfra_engine::{Catalog, Options, Plan, StateStore, execute};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use crate::report::{Failure, plan as plan_view, progress, summary};
+use crate::spec::Target;
+
+/// Shows what is about to be done and asks, where that is called for: on AWS, unless `--yes` was given.
+pub fn ask(context: &Context, plan: &Plan, target: Target, yes: bool) -> Result<(), Failure> {
+    if target == Target::Local || yes {
+        return Ok(());
+    }
+    crate::report::out::note(plan_view::draw(plan, plan_view::Detail::Changes, context.paint).trim_end());
+    if !std::io::stdin().is_terminal() || context.global.json {
+        return Err(Failure::new("this changes an AWS account, and there is no terminal to ask at")
+            .hint("look at `pinfra plan`, then give `--yes`"));
+    }
+    let mut stderr = std::io::stderr();
+    // A prompt that cannot be shown is answered by nobody, and that is a no.
+    let _ = write!(stderr, "go ahead? (yes/no) ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "yes" | "y") {
+        return Ok(());
+    }
+    Err(Failure::new("nothing was done"))
+}
+
+/// Carries `plan` out and tells how it ended.
+pub async fn carry_out(
+    context: &Context,
+    plan: &Plan,
+    catalog: &Catalog,
+    store: &mut StateStore,
+) -> Result<(), Failure> {
+    let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+    let signals = tokio::spawn(listen(stop.clone(), leave.clone()));
+    let (events, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let shown = tokio::spawn(progress::show(inbox, plan.steps.len(), context.reader(), context.paint));
+    let options =
+        Options { width: usize::from(context.global.parallelism), stop: stop.clone(), leave: leave.clone(), events };
+    let outcome = execute(plan, catalog, store, &options).await;
+    drop(options);
+    signals.abort();
+    // A reader that panicked has shown what it could; the outcome below is what counts.
+    let _ = shown.await;
+    let outcome = outcome?;
+    let declared: BTreeMap<String, String> =
+        plan.steps.iter().map(|step| (step.address.to_string(), step.declared_at.clone())).collect();
+    let text = summary::draw(&outcome, context.started.elapsed(), &declared, context.paint);
+    if context.global.json {
+        context.result("", "summary", json!({
+            "done": outcome.done, "failed": outcome.failed.len(), "blocked": outcome.blocked.len(),
+            "not_started": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
+        }));
+    } else if !context.global.quiet || !outcome.is_complete() {
+        crate::report::out::note(text.trim_end());
+    }
+    if stop.is_cancelled() && !outcome.is_complete() {
+        return Err(Failure::Interrupted);
+    }
+    if outcome.is_complete() { Ok(()) } else { Err(Failure::Told(1)) }
+}
+
+/// First interrupt: start nothing more. Second: leave.
+async fn listen(stop: CancellationToken, leave: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.is_cancelled() {
+            leave.cancel();
+            return;
+        }
+        crate::report::out::note("interrupted: waiting for what is running; once more to leave at once");
+        stop.cancel();
+    }
+}

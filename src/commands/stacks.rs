@@ -1,0 +1,150 @@
+//! The stacks that are recorded under the state folder, and which one a command means.
+
+use std::path::{Path, PathBuf};
+
+use pinfra_engine::state::{Place, State};
+use pinfra_engine::{Lock, StateStore};
+
+use super::context::Context;
+use crate::cli::TargetArg;
+use crate::report::{Failure, count};
+use crate::spec::{self, Stack, Target};
+
+/// The folder of the local cloud, which is not a stack's.
+pub const LOCAL: &str = "local";
+
+/// A stack that a command was pointed at.
+pub struct Chosen {
+    /// Its name.
+    pub name: String,
+    /// Its stack file, when that is how it was named.
+    pub file: Option<Stack>,
+    /// What is recorded of it, read without a lock.
+    pub state: Option<State>,
+}
+
+/// The stack that `given` names: a stack file, a name, or nothing when only one is recorded.
+pub fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, Failure> {
+    let Some(given) = given else {
+        let mut names = recorded(context.state_dir())?;
+        return match names.len() {
+            1 => by_name(context, names.remove(0)),
+            0 => Err(Failure::new(format!("no stack is recorded under `{}`", context.state_dir().display()))
+                .hint("`pinfra up STACK.yaml` makes one; elsewhere, run this where it was made or use `--state`")),
+            n => Err(Failure::new(format!("{} are recorded: {}", count(n, "stack"), names.join(", ")))
+                .hint("name the one that you mean")),
+        };
+    };
+    let looks_like_a_file = given.ends_with(".yaml") || given.ends_with(".yml") || Path::new(given).is_file();
+    if looks_like_a_file {
+        let file = load(Path::new(given))?;
+        let state = StateStore::load(&folder(context, &file.name))?;
+        return Ok(Chosen { name: file.name.value.clone(), state, file: Some(file) });
+    }
+    by_name(context, given.to_owned())
+}
+
+fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
+    if !is_a_name(&name) {
+        return Err(Failure::new(format!("`{name}` is neither a stack file nor the name of a stack")));
+    }
+    let state = StateStore::load(&folder(context, &name))?;
+    if state.is_none() {
+        let known = recorded(context.state_dir())?;
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(Failure::new(format!("no stack `{name}` is recorded under `{}`", context.state_dir().display()))
+            .hint(format!("recorded: {known}; if its state was lost, give its stack file instead")));
+    }
+    Ok(Chosen { name, file: None, state })
+}
+
+/// Never more than a folder below the state folder.
+fn is_a_name(text: &str) -> bool {
+    !text.is_empty() && text != LOCAL && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Where a stack's state is kept.
+pub fn folder(context: &Context, name: &str) -> PathBuf {
+    context.state_dir().join(name)
+}
+
+/// The names of the stacks of which something is recorded, in order.
+pub fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    let Ok(entries) = std::fs::read_dir(state_dir) else { return Ok(names) };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_a_name(&name) {
+            continue;
+        }
+        let state = StateStore::load(&entry.path())?;
+        if state.is_some_and(|state| !state.resources.is_empty() || !state.open.is_empty()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a stack file. Warnings are for `validate`; here only what is wrong counts.
+pub fn load(path: &Path) -> Result<Stack, Failure> {
+    Ok(spec::load(path, &spec::environment_variable)?)
+}
+
+/// Reads a stack file whose resources are about to be made: sections that this version cannot make are errors.
+pub fn load_to_make(path: &Path) -> Result<Stack, Failure> {
+    let stack = load(path)?;
+    let problems = stack.not_built_errors();
+    if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
+}
+
+/// Takes the stack's lock and opens its state.
+pub fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
+    let folder = folder(context, name);
+    let lock = Lock::take(&folder, command)?;
+    Ok(StateStore::open(lock, name)?)
+}
+
+/// The target of the command line, which wins over the stack file's.
+pub fn target(context: &Context, stack: &Stack) -> Target {
+    match context.global.target {
+        Some(TargetArg::Local) => Target::Local,
+        Some(TargetArg::Aws) => Target::Aws,
+        None => stack.target.value,
+    }
+}
+
+/// The target that state recorded.
+pub fn recorded_target(place: &Place) -> Target {
+    if place.target == Target::Aws.name() { Target::Aws } else { Target::Local }
+}
+
+/// Where the stack file, the command line and what is recorded say that a stack lives.
+pub fn place(context: &Context, stack: &Stack, state: Option<&State>) -> Result<(Target, String), Failure> {
+    let target = target(context, stack);
+    let region = stack.region.value.clone();
+    let recorded = state.filter(|state| !state.resources.is_empty()).and_then(|state| state.place.as_ref());
+    if let Some(Place { target: was, region: was_region, .. }) = recorded
+        && (was != target.name() || *was_region != region)
+    {
+        let message = format!(
+            "the stack `{}` lives on `{was}` in `{was_region}`, and this would make it on `{}` in `{region}`",
+            *stack.name,
+            target.name()
+        );
+        return Err(Failure::new(message)
+            .hint("take it down first (`pinfra down`), or keep the second one apart with `--state` and another name"));
+    }
+    Ok((target, region))
+}
+
+/// Whether any stack is being worked on now, besides those of this process.
+pub fn any_locked(state_dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(state_dir) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        pinfra_engine::state::holder(&entry.path()).ok().flatten().is_some_and(|holder| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            holder.pid != std::process::id() && holder.is_alive(now)
+        })
+    })
+}

@@ -1,0 +1,64 @@
+//! `pinfra up`: makes it so.
+
+use std::path::Path;
+
+use pinfra_aws::{Clients, catalog};
+use pinfra_engine::StateStore;
+use pinfra_engine::state::Entry;
+
+use super::context::Context;
+use super::{local, outputs, plan, run, stacks};
+use crate::report::{Failure, count};
+use crate::spec::{Stack, Target};
+
+/// Makes the stack of `file`.
+pub async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
+    let stack = stacks::load_to_make(file)?;
+    let store = stacks::open(context, &stack.name, "up")?;
+    let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
+    let connected = local::connect(context, target, &region).await?;
+    let made = make(context, &stack, store, target, &connected, yes).await;
+    if made.is_err() {
+        connected.release(context).await;
+    }
+    made
+}
+
+async fn make(
+    context: &Context,
+    stack: &Stack,
+    mut store: StateStore,
+    target: Target,
+    connected: &local::Connected,
+    yes: bool,
+) -> Result<(), Failure> {
+    let clients = Clients::connect(&connected.connection).await?;
+    let (place, plan) = plan::make(stack, store.state(), &clients, target).await?;
+    let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
+    if plan.is_empty() {
+        if !recorded {
+            store.append(vec![Entry::Stack { place, protected: plan.protected }])?;
+        }
+        store.close()?;
+        context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
+        context.tell_requests(&clients);
+        return Ok(());
+    }
+    run::ask(context, &plan, target, yes)?;
+    if !recorded {
+        store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
+    }
+    let carried_out = run::carry_out(context, &plan, &catalog(&clients), &mut store).await;
+    let state = store.close()?;
+    context.tell_requests(&clients);
+    carried_out?;
+    if !context.global.quiet && !context.global.json {
+        crate::report::out::note("");
+        crate::report::out::note(outputs::draw(context, &state).trim_end());
+    }
+    Ok(())
+}
+
+fn are(n: usize) -> String {
+    format!("{} {}", count(n, "resource"), if n == 1 { "is" } else { "are" })
+}

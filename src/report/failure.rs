@@ -1,0 +1,164 @@
+//! A command that failed: what happened, where, what to do.
+
+use std::fmt;
+
+use pinfra_engine::{CloudError, GraphError, PlanError};
+
+use super::Paint;
+use crate::spec::Problems;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// The stack file is wrong.
+    Problems(Problems),
+    /// Anything else that has a message.
+    Message {
+        /// What happened.
+        message: String,
+        /// Why, from the outside in.
+        causes: Vec<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Several at once.
+    Many(Vec<Failure>),
+    /// The run was interrupted; what it did is recorded.
+    Interrupted,
+    /// It has been told already, or there is nothing to tell but the exit code.
+    Told(u8),
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure::Message { message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// The same with advice.
+    pub fn hint(self, advice: impl Into<String>) -> Failure {
+        match self {
+            Failure::Message { message, causes, .. } => {
+                Failure::Message { message, causes, hint: Some(advice.into()) }
+            }
+            other => other,
+        }
+    }
+
+    /// A failure with the chain of an error's causes.
+    pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Failure {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Failure::Message { message: error.to_string(), causes, hint: None }
+    }
+
+    /// The failures as one.
+    pub fn many(mut failures: Vec<Failure>) -> Failure {
+        match failures.len() {
+            1 => failures.remove(0),
+            _ => Failure::Many(failures),
+        }
+    }
+
+    /// The exit code that goes with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Interrupted => 130,
+            Failure::Told(code) => *code,
+            _ => 1,
+        }
+    }
+
+    /// JSON events for programs; none when there is nothing left to tell.
+    pub fn as_json(&self) -> Vec<serde_json::Value> {
+        match self {
+            Failure::Problems(problems) => super::diagnostic::as_json(problems),
+            Failure::Message { message, causes, hint } => {
+                vec![serde_json::json!({"event": "error", "message": message, "causes": causes, "hint": hint})]
+            }
+            Failure::Many(failures) => failures.iter().flat_map(Failure::as_json).collect(),
+            Failure::Interrupted => vec![serde_json::json!({"event": "interrupted"})],
+            Failure::Told(_) => Vec::new(),
+        }
+    }
+
+    /// Text for people; empty when there is nothing left to tell.
+    pub fn draw(&self, paint: Paint) -> String {
+        match self {
+            Failure::Problems(problems) => super::diagnostic::draw(problems, paint),
+            Failure::Message { message, causes, hint } => {
+                let mut text = format!("{} {message}\n", paint.bad("error:"));
+                for cause in causes {
+                    text.push_str(&format!("  caused by: {cause}\n"));
+                }
+                if let Some(hint) = hint {
+                    text.push_str(&format!("{} {hint}\n", paint.change("hint:")));
+                }
+                text
+            }
+            Failure::Many(failures) => failures.iter().map(|failure| failure.draw(paint)).collect(),
+            Failure::Interrupted | Failure::Told(_) => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.draw(Paint::OFF).trim_end())
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Failure {
+        Failure::Problems(problems)
+    }
+}
+
+impl From<CloudError> for Failure {
+    fn from(error: CloudError) -> Failure {
+        Failure::Message { message: error.to_string(), causes: Vec::new(), hint: error.hint }
+    }
+}
+
+impl From<pinfra_engine::state::StateError> for Failure {
+    fn from(error: pinfra_engine::state::StateError) -> Failure {
+        Failure::from_error(&error)
+    }
+}
+
+impl From<pinfra_engine::state::LockError> for Failure {
+    fn from(error: pinfra_engine::state::LockError) -> Failure {
+        let held = matches!(error, pinfra_engine::state::LockError::Held(_));
+        let failure = Failure::from_error(&error);
+        if held { failure.hint("wait for it to end; the lease of a run that was killed expires within 30 s") } else { failure }
+    }
+}
+
+impl From<Vec<GraphError>> for Failure {
+    fn from(errors: Vec<GraphError>) -> Failure {
+        Failure::many(errors.iter().map(|error| Failure::from_error(error)).collect())
+    }
+}
+
+impl From<Vec<PlanError>> for Failure {
+    fn from(errors: Vec<PlanError>) -> Failure {
+        let one = |error: &PlanError| {
+            let (declared_at, hint) = match error {
+                PlanError::NotOurs { declared_at, .. } => {
+                    (declared_at.as_str(), "rename the stack, or remove what has the name; pinfra never takes over what it did not make")
+                }
+                PlanError::Protected { declared_at, .. } => {
+                    (declared_at.as_str(), "take it out of `protect` in the stack file and run `pinfra up` first")
+                }
+                PlanError::UnknownKind(_) => ("", "use the version of pinfra that made this stack, or a newer one"),
+            };
+            let at = if declared_at.is_empty() { String::new() } else { format!("\n  declared at {declared_at}") };
+            Failure::new(format!("{error}{at}")).hint(hint)
+        };
+        Failure::many(errors.iter().map(one).collect())
+    }
+}

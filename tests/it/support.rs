@@ -1,0 +1,124 @@
+//! A folder of its own for each test, and the program in it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// A folder with a state of its own. Whatever local cloud it holds is stopped with it.
+pub struct Sandbox {
+    /// The folder.
+    pub folder: tempfile::TempDir,
+}
+
+/// What one run of the program said.
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Its stdout.
+    pub stdout: String,
+    /// Its stderr.
+    pub stderr: String,
+}
+
+impl Sandbox {
+    /// An empty folder.
+    pub fn new() -> Sandbox {
+        Sandbox { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Writes a file into it.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The program, ready to run in the folder and blind to the user's AWS configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinfra"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars() {
+            if name.starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        let nowhere = self.folder.path().join("no-aws-configuration");
+        command.env("AWS_CONFIG_FILE", &nowhere).env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs the program.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        said(&self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the program, which has to succeed.
+    pub fn ok(&self, arguments: &[&str]) -> Said {
+        let said = self.run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}\n{}\n{}", said.stdout, said.stderr);
+        said
+    }
+
+    /// What the local cloud was asked so far, by `<service>.<operation>`, from its own count.
+    pub fn requests(&self) -> std::collections::BTreeMap<String, u64> {
+        let server = self.server();
+        let body = self.get(&server, "/_pinfra/requests");
+        let counts: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut flat = std::collections::BTreeMap::new();
+        for (service, operations) in counts.as_object().unwrap() {
+            for (operation, count) in operations.as_object().unwrap() {
+                flat.insert(format!("{service}.{operation}"), count.as_u64().unwrap());
+            }
+        }
+        flat
+    }
+
+    /// What the running local cloud has written down about itself.
+    pub fn server(&self) -> serde_json::Value {
+        let text = std::fs::read(self.folder.path().join(".pinfra/local/server.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    fn get(&self, server: &serde_json::Value, path: &str) -> String {
+        use std::io::{Read, Write};
+        let port = u16::try_from(server["port"].as_u64().unwrap()).unwrap();
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let token = server["token"].as_str().unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+/// Exit code and text of a finished run.
+pub fn said(output: &Output) -> Said {
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Only what this test has started, and only if it is still there.
+        if self.folder.path().join(".pinfra/local/server.json").exists() {
+            let _ = self.command(&["local", "stop"]).output();
+        }
+    }
+}
+
+/// A stack file of three streams and a lake.
+pub const STREAMS: &str = "name: pins
+tables:
+  pin: { key: index }
+  geo: { key: ind }
+  user: { key: ind }
+streams: { shards: 1 }
+lake: {}
+";
