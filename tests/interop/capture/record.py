@@ -10,6 +10,7 @@ arguments of the call, never something read back from the request. The format is
 
 import argparse
 import base64
+import contextlib
 import datetime
 import json
 import os
@@ -57,6 +58,10 @@ class Connection(socketserver.StreamRequestHandler):
     """Reads HTTP/1.1 by hand: libraries fold, reorder or decode what the wire layer has to cope with."""
 
     def handle(self):
+        with contextlib.suppress(ConnectionResetError):
+            self.serve()
+
+    def serve(self):
         while line := self.rfile.readline():
             method, target, _version = line.decode("latin-1").rstrip("\r\n").split(" ")
             headers = []
@@ -231,6 +236,7 @@ def record_rust(recorder, program):
 
 
 def main():
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clients", nargs="+", choices=["boto3", "cli", "rust"])
     parser.add_argument("--program", type=pathlib.Path, help="the binary built from ./rust")
