@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CPU time that the local cloud takes for a Kinesis call. Needs Python 3.10 on Linux and nothing else.
+"""CPU time that the local cloud takes for a Kinesis call. Needs Python 3.11 on Linux and nothing else.
 
     pinfra --state /tmp/bench local start --no-limits
     eval "$(pinfra --state /tmp/bench local status --env)"
@@ -40,13 +40,13 @@ class Endpoint:
             self.access_key, self.secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
             self.region = os.environ.get("AWS_REGION", "us-east-1")
         except KeyError as missing:
-            sys.exit(f"{missing} is not set: eval \"$(pinfra local status --env)\" sets it")
+            sys.exit(f'{missing} is not set: eval "$(pinfra local status --env)" sets it')
         self.address, self.host = (url.hostname, url.port or 80), url.netloc
 
     def request(self, operation, arguments):
         """The bytes of one signed request (Signature Version 4)."""
         body = json.dumps(arguments).encode()
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         headers = {
             "content-type": "application/x-amz-json-1.1",
             "host": self.host,
@@ -127,7 +127,8 @@ def measure(pid, name, calls, records, work):
     work()
     wall, cpu = time.perf_counter() - started, cpu_seconds(pid) - before
     print(
-        f"{name:<18}{calls:>8} calls  {cpu / calls * 1e6:>9.1f} µs CPU a call  {cpu / records * 1e6:>8.2f} µs CPU a record"
+        f"{name:<18}{calls:>8} calls  {cpu / calls * 1e6:>9.1f} µs CPU a call"
+        f"  {cpu / records * 1e6:>8.2f} µs CPU a record"
         f"  {cpu:>7.2f} s CPU  {wall:>7.2f} s wall  {records / wall:>9.0f} records/s"
     )
 
@@ -158,7 +159,9 @@ def read_all(endpoint, stream, shards):
             )["ShardIterator"]
             behind = 1
             while behind:
-                answer = json.loads(connection.send(endpoint.request("GetRecords", {"ShardIterator": iterator, "Limit": 1000})))
+                answer = json.loads(
+                    connection.send(endpoint.request("GetRecords", {"ShardIterator": iterator, "Limit": 1000}))
+                )
                 iterator, behind = answer["NextShardIterator"], answer["MillisBehindLatest"]
                 calls += 1
                 records += len(answer["Records"])
@@ -181,7 +184,9 @@ def main():
     endpoint, stream = Endpoint(), f"bench-{os.getpid()}"
     endpoint.call("CreateStream", StreamName=stream, ShardCount=arguments.shards)
     deadline = time.monotonic() + 30
-    while (described := endpoint.call("DescribeStream", StreamName=stream)["StreamDescription"])["StreamStatus"] != "ACTIVE":
+    while (described := endpoint.call("DescribeStream", StreamName=stream)["StreamDescription"])[
+        "StreamStatus"
+    ] != "ACTIVE":
         if time.monotonic() > deadline:
             sys.exit(f"{stream} is still {described['StreamStatus']}")
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A local cloud of its own: started, killed and started again by the program that users run."""
+"""A local cloud of its own: started, killed and started again by the program that users run; and clients of it."""
 
 import json
 import os
@@ -7,6 +7,9 @@ import shlex
 import signal
 import subprocess
 import time
+
+import boto3
+from botocore.config import Config
 
 
 def until(condition, what, seconds=30):
@@ -18,6 +21,23 @@ def until(condition, what, seconds=30):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds} s still not: {what}")
         time.sleep(0.02)
+
+
+def make_client(environment, service, **config):
+    """A client of boto3 that is told the endpoint and the keys; keys may be given, the rest goes to its Config."""
+    # Attempts are left at the default of boto3: per-shard limits answer like AWS, and programs retry.
+    arguments = {key: config.pop(key) for key in ("aws_access_key_id", "aws_secret_access_key") if key in config}
+    return boto3.client(
+        service,
+        **{
+            "endpoint_url": environment["AWS_ENDPOINT_URL"],
+            "region_name": environment["AWS_DEFAULT_REGION"],
+            "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
+            **arguments,
+        },
+        config=Config(connect_timeout=5, read_timeout=30, max_pool_connections=32, **config),
+    )
 
 
 class Cloud:

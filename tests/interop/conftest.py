@@ -9,11 +9,9 @@ import subprocess
 import sys
 import uuid
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from cloud import Cloud
+from cloud import Cloud, make_client
 
 
 def pytest_configure(config):
@@ -47,22 +45,6 @@ def environment(request, tmp_path_factory):
     cloud = Cloud(request.getfixturevalue("program"), tmp_path_factory.mktemp("state"), "--settle-ms", "100").start()
     yield cloud.environment
     cloud.stop()
-
-
-def make_client(environment, service, **config):
-    # Attempts are left at the default of boto3: per-shard limits answer like AWS, and programs retry.
-    arguments = {key: config.pop(key) for key in ("aws_access_key_id", "aws_secret_access_key") if key in config}
-    return boto3.client(
-        service,
-        **{
-            "endpoint_url": environment["AWS_ENDPOINT_URL"],
-            "region_name": environment["AWS_DEFAULT_REGION"],
-            "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
-            **arguments,
-        },
-        config=Config(connect_timeout=5, read_timeout=30, max_pool_connections=32, **config),
-    )
 
 
 @pytest.fixture(scope="session")

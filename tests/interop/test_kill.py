@@ -14,8 +14,7 @@ import urllib.parse
 import pytest
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from cloud import Cloud, until
-from conftest import make_client
+from cloud import Cloud, make_client, until
 
 pytestmark = pytest.mark.pinfra
 
@@ -181,25 +180,28 @@ def survive(cloud, name):
     kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
     for _ in range(ROUNDS):
-        goal = ledger.acknowledged + BEFORE_THE_KILL
-        workers = [Worker(number, environment, name, name, ledger) for number in range(WORKERS)]
-        for worker in workers:
-            worker.start()
-        until(
-            lambda: ledger.acknowledged >= goal or any(worker.problem for worker in workers),
-            f"{goal} writes are acknowledged",
-            seconds=120,
-        )
-        cloud.kill()
-        for worker in workers:
-            worker.join(60)
-            assert not worker.is_alive()
-        assert [worker.problem for worker in workers if worker.problem] == []
-
+        work_until_killed(cloud, name, ledger)
         cloud.start()
         assert cloud.environment == environment, "the same port and the same credentials as before"
         check_records(kinesis, name, ledger)
         check_objects(s3, name, ledger)
+
+
+def work_until_killed(cloud, name, ledger):
+    workers = [Worker(number, cloud.environment, name, name, ledger) for number in range(WORKERS)]
+    goal = ledger.acknowledged + BEFORE_THE_KILL
+    for worker in workers:
+        worker.start()
+    until(
+        lambda: ledger.acknowledged >= goal or any(worker.problem for worker in workers),
+        f"{goal} writes are acknowledged",
+        seconds=120,
+    )
+    cloud.kill()
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
+    assert [worker.problem for worker in workers if worker.problem] == []
 
 
 def test_one_process_at_a_time_uses_a_folder(program, tmp_path):

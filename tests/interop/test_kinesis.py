@@ -73,7 +73,7 @@ def test_a_new_stream_is_described(kinesis, stream):
     assert summary["RetentionPeriodHours"] == 24
     assert summary.get("EncryptionType", "NONE") == "NONE"
     assert summary["StreamModeDetails"] == {"StreamMode": "PROVISIONED"}
-    age = datetime.datetime.now(datetime.timezone.utc) - summary["StreamCreationTimestamp"]
+    age = datetime.datetime.now(datetime.UTC) - summary["StreamCreationTimestamp"]
     assert abs(age.total_seconds()) < 120
     assert stream in kinesis.list_streams(Limit=10_000)["StreamNames"]
 
@@ -117,7 +117,7 @@ def test_records_come_back_as_they_were_in_order(kinesis, stream):
     assert numbers == [put["SequenceNumber"] for put in puts + batch["Records"]]
     assert [int(number) for number in numbers] == sorted({int(number) for number in numbers})
     assert {record["PartitionKey"] for record in records} == {"one key"}
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     assert all(abs((now - record["ApproximateArrivalTimestamp"]).total_seconds()) < 60 for record in records)
 
 
@@ -138,7 +138,7 @@ def test_every_kind_of_iterator(kinesis, stream):
     assert data(read(kinesis, stream, shard, 2, "AT_SEQUENCE_NUMBER", StartingSequenceNumber=second)) == [b"2", b"3"]
     assert data(read(kinesis, stream, shard, 2, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=first)) == [b"2", b"3"]
     assert data(read_on(kinesis, latest, 1)) == [b"3"]
-    at = lambda seconds: datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)  # noqa: E731
+    at = lambda seconds: datetime.datetime.fromtimestamp(seconds, datetime.UTC)  # noqa: E731
     assert data(read(kinesis, stream, shard, 1, "AT_TIMESTAMP", Timestamp=at(boundary))) == [b"3"]
     assert data(read(kinesis, stream, shard, 3, "AT_TIMESTAMP", Timestamp=at(boundary - 3600))) == [b"1", b"2", b"3"]
 

@@ -12,7 +12,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 
 CONNECTOR_KEYS = [f"topics/pins.pin/partition={part}/pins.pin+{part}+{n:010}.json" for part in (0, 1) for n in (0, 50)]
-ODD_KEYS = ["a b", "a+b", "a%20b", "a//b", "é/漢", "a&b=c", "#?", "~'()*!", "x" * 1024, "<&>\"", "conf", "conf/b", "d/"]
+ODD_KEYS = ["a b", "a+b", "a%20b", "a//b", "é/漢", "a&b=c", "#?", "~'()*!", "x" * 1024, '<&>"', "conf", "conf/b", "d/"]
 THREADS = 16
 
 

@@ -7,9 +7,16 @@ from unittest import mock
 
 import pytest
 
+from cloud import make_client
+
 pytestmark = pytest.mark.pinfra
 
-CALLS = [("kinesis", "list_streams"), ("sts", "get_caller_identity"), ("s3", "list_buckets"), ("ssm", "describe_parameters")]
+CALLS = [
+    ("kinesis", "list_streams"),
+    ("sts", "get_caller_identity"),
+    ("s3", "list_buckets"),
+    ("ssm", "describe_parameters"),
+]
 
 
 @pytest.mark.parametrize(("service", "method"), CALLS)
@@ -29,10 +36,10 @@ def test_an_unknown_key_is_refused(client, refused, service, method):
 @pytest.mark.parametrize(("service", "method"), CALLS)
 def test_an_old_signature_is_refused(client, service, method):
     call = getattr(client(service, retries={"total_max_attempts": 1}), method)
-    old = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.timedelta(hours=1)
-    with mock.patch("botocore.auth.get_current_datetime", return_value=old):
-        with pytest.raises(call.__self__.exceptions.ClientError) as caught:
-            call()
+    old = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(hours=1)
+    an_hour_ago = mock.patch("botocore.auth.get_current_datetime", return_value=old)
+    with an_hour_ago, pytest.raises(call.__self__.exceptions.ClientError) as caught:
+        call()
     assert caught.value.response["Error"]["Code"] in (
         "InvalidSignatureException",  # the services that speak JSON
         "SignatureDoesNotMatch",  # those that speak query
@@ -81,8 +88,6 @@ def test_a_foreign_host_is_refused_even_when_it_is_signed(client, environment, b
     """Whoever has the keys still has to come by a loopback name."""
     port = urllib.parse.urlsplit(environment["AWS_ENDPOINT_URL"]).port
     foreign = {**environment, "AWS_ENDPOINT_URL": f"http://evil.example:{port}"}
-    from conftest import make_client
-
     s3 = make_client(foreign, "s3", signature_version="s3v4", s3={"addressing_style": "path"})
     url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket}, ExpiresIn=60)
     status, _answer = send(environment, host=f"evil.example:{port}", path=url.split(f":{port}", 1)[1])
@@ -90,8 +95,6 @@ def test_a_foreign_host_is_refused_even_when_it_is_signed(client, environment, b
 
 
 def test_localhost_is_loopback_too(environment, bucket):
-    from conftest import make_client
-
     port = urllib.parse.urlsplit(environment["AWS_ENDPOINT_URL"]).port
     by_name = {**environment, "AWS_ENDPOINT_URL": f"http://localhost:{port}"}
     assert make_client(by_name, "sts").get_caller_identity()["Account"]

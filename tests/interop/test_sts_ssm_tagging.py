@@ -63,7 +63,10 @@ def test_resources_are_found_by_tag(client, name):
         entries = [entry for page in pages for entry in page["ResourceTagMappingList"]]
         arns = [entry["ResourceARN"] for entry in entries]
         assert len(arns) == len(set(arns))
-        return {arn.split(":", 5)[5]: {tag["Key"]: tag["Value"] for tag in entry["Tags"]} for arn, entry in zip(arns, entries)}
+        return {
+            arn.split(":", 5)[5]: {tag["Key"]: tag["Value"] for tag in entry["Tags"]}
+            for arn, entry in zip(arns, entries, strict=True)
+        }
 
     streams = {f"stream/{stream}": {"interop": name, "stream": stream} for stream in (f"{name}-a", f"{name}-b")}
     everything = {**streams, name: {"interop": name}}

@@ -15,7 +15,7 @@ STREAM = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/pins-pin"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pins/client"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-NOON = datetime.datetime(2024, 2, 29, 12, 0, 0, tzinfo=datetime.timezone.utc)
+NOON = datetime.datetime(2024, 2, 29, 12, 0, 0, tzinfo=datetime.UTC)
 # Every character that a serialiser somewhere gets wrong.
 ODD = "a b+c%20d&e=f/g?h#i~j'k\"l<m>n\\o,é€漢😀"
 EVERY_BYTE = bytes(range(256))
@@ -27,7 +27,11 @@ TRUST = json.dumps(
     },
     indent=2,
 )
-POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kinesis:Put*"],"Resource":"%s"}]}' % STREAM
+POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kinesis:Put*"],"Resource":"STREAM"}]}'.replace(
+        "STREAM", STREAM
+    )
+)
 
 
 @dataclasses.dataclass
@@ -126,7 +130,9 @@ CREATE_CONNECTOR = {
 
 BOTO3 = {
     "kinesis": [
-        Call("CreateStream", {"StreamName": "pins-pin", "ShardCount": 2, "Tags": {"pinfra:stack": "pins", "note": ODD}}),
+        Call(
+            "CreateStream", {"StreamName": "pins-pin", "ShardCount": 2, "Tags": {"pinfra:stack": "pins", "note": ODD}}
+        ),
         Call("CreateStream", {"StreamName": "pins-pin", "StreamModeDetails": {"StreamMode": "ON_DEMAND"}}),
         Call("PutRecord", {"StreamName": "pins-pin", "PartitionKey": ODD, "Data": EVERY_BYTE}),
         Call(
@@ -390,10 +396,15 @@ BOTO3 = {
             {
                 "logGroupName": "/pins/sink",
                 "logStreamName": "a",
-                "logEvents": [{"timestamp": 1709208000123, "message": ODD}, {"timestamp": 1709208000124, "message": "b"}],
+                "logEvents": [
+                    {"timestamp": 1709208000123, "message": ODD},
+                    {"timestamp": 1709208000124, "message": "b"},
+                ],
             },
         ),
-        Call("FilterLogEvents", {"logGroupName": "/pins/sink", "logStreamNames": ["a", "b"], "filterPattern": '"é" ?x'}),
+        Call(
+            "FilterLogEvents", {"logGroupName": "/pins/sink", "logStreamNames": ["a", "b"], "filterPattern": '"é" ?x'}
+        ),
     ],
     "s3": [
         Call("CreateBucket", {"Bucket": "pins-lake"}),
@@ -408,7 +419,9 @@ BOTO3 = {
                 "IfNoneMatch": "*",
             },
         ),
-        Call("GetObject", {"Bucket": "pins-lake", "Key": ODD, "Range": "bytes=0-9", "ResponseContentType": "text/plain"}),
+        Call(
+            "GetObject", {"Bucket": "pins-lake", "Key": ODD, "Range": "bytes=0-9", "ResponseContentType": "text/plain"}
+        ),
         Call("HeadObject", {"Bucket": "pins-lake", "Key": "a//b/../c/./d "}),
         Call(
             "ListObjectsV2",
@@ -427,7 +440,9 @@ BOTO3 = {
         Call("PutBucketTagging", {"Bucket": "pins-lake", "Tagging": {"TagSet": tags(note=ODD, team="data")}}),
         Call("PutBucketPolicy", {"Bucket": "pins-lake", "Policy": POLICY}),
         Call("GetObject", {"Bucket": "pins-lake", "Key": "a b+c/é"}, presigned=True),
-        Call("GetObject", {"Bucket": "pins-lake", "Key": "a b+c/é"}, presigned=True, config={"signature_version": "s3v4"}),
+        Call(
+            "GetObject", {"Bucket": "pins-lake", "Key": "a b+c/é"}, presigned=True, config={"signature_version": "s3v4"}
+        ),
         Call(
             "PutObject",
             {"Bucket": "pins-lake", "Key": "a b+c/é", "Body": b"by anyone"},

@@ -25,9 +25,9 @@ import threading
 import awscli
 import boto3
 import botocore.config
-import botocore.exceptions
-import botocore.parsers
 from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 import cases
 
@@ -82,7 +82,7 @@ class Connection(socketserver.StreamRequestHandler):
             )
             content_type, answer = least_answer(lower)
             self.wfile.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: \"0\"\r\nx-amz-crc32: 0\r\n"
+                b'HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: "0"\r\nx-amz-crc32: 0\r\n'
                 b"smithy-protocol: rpc-v2-cbor\r\n\r\n%s"
                 % (content_type.encode(), len(answer), answer if method != "HEAD" else b"")
             )
@@ -163,10 +163,9 @@ def record_boto3(recorder):
                 url = client.generate_presigned_url(method, Params=parameters, ExpiresIn=3600, HttpMethod=verb)
                 send_raw(verb, url, body)
             else:
-                try:
+                # The least answer is not always enough for the client; the request is what counts.
+                with contextlib.suppress(ClientError, ResponseParserError, KeyError):
                     getattr(client, method)(**call.arguments)
-                except (botocore.exceptions.ClientError, botocore.parsers.ResponseParserError, KeyError):
-                    pass  # The least answer is not always enough for the client; the request is what counts.
             entries.append(entry(recorder, call.operation, name, call.expect))
         write(service, "boto3", entries)
 
