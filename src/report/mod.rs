@@ -1,1 +1,4 @@
-//! To be written.
+//! All that people read: diagnostics, the plan, progress, results. Nothing outside of this module prints.
+
+pub mod diagnostic;
+pub mod out;
