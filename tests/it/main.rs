@@ -1,0 +1,3 @@
+//! The program as people meet it.
+
+mod stack_file;
