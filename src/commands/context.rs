@@ -7,8 +7,10 @@ use pinfra_aws::Clients;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
+use crate::report::diagnostic::{self, Look};
 use crate::report::progress::Reader;
 use crate::report::{Failure, Paint, out, summary};
+use crate::spec::Problems;
 
 /// The global options, resolved.
 pub struct Context {
@@ -42,38 +44,51 @@ impl Context {
     }
 
     /// Prints a result: `text` for people, `value` as a line of JSON for programs.
-    pub fn result(&self, text: &str, event: &str, value: Value) {
-        if self.global.json {
-            let mut line = json!({ "event": event });
-            if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), value) {
-                line.extend(fields);
-            }
-            out::data(&format!("{line}\n"));
-        } else {
-            out::data(text);
+    pub fn result(&self, text: &str, event: &str, value: Value) -> Result<(), Failure> {
+        if !self.global.json {
+            return out::data(text);
         }
+        let mut line = json!({ "event": event });
+        if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), value) {
+            line.extend(fields);
+        }
+        out::data(&format!("{line}\n"))
     }
 
-    /// Tells what went wrong: people on stderr, programs as a JSON event.
+    /// Tells what is wrong with a stack file without stopping at it.
+    pub fn warn(&self, problems: &Problems) -> Result<(), Failure> {
+        if self.global.json {
+            return out::data(&diagnostic::events(problems));
+        }
+        if !problems.is_empty() && !self.global.quiet {
+            out::note(&diagnostic::draw(problems, Look::for_stderr(self.paint)));
+        }
+        Ok(())
+    }
+
+    /// Tells what went wrong: people on stderr, programs as JSON events.
     pub fn fail(&self, failure: &Failure) {
         if self.global.json {
-            for line in failure.as_json() {
-                out::data(&format!("{line}\n"));
-            }
+            // Where stdout takes nothing, stderr is what is left.
+            let _ = out::data(&failure.events());
         }
-        out::note(failure.draw(self.paint).trim_end());
+        let text = failure.draw(self.paint);
+        if !text.is_empty() {
+            out::note(text.trim_end());
+        }
     }
 
     /// With `--verbose`, how many requests were made.
-    pub fn tell_requests(&self, clients: &Clients) {
-        if self.global.verbose {
-            let counts = clients.meter.counts();
-            if self.global.json {
-                self.result("", "requests", json!({"total": counts.values().sum::<u64>(), "by_operation": counts}));
-            } else {
-                out::note(&summary::requests(&counts));
-            }
+    pub fn tell_requests(&self, clients: &Clients) -> Result<(), Failure> {
+        if !self.global.verbose {
+            return Ok(());
         }
+        let counts = clients.meter.counts();
+        if self.global.json {
+            return self.result("", "requests", json!({"total": counts.values().sum::<u64>(), "by_operation": counts}));
+        }
+        out::note(&summary::requests(&counts));
+        Ok(())
     }
 
     /// Who reads the progress of a run.

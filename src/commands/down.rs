@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::stacks::{Chosen, choose};
-use super::{local, plan, run, stacks};
+use super::run::{ask, carry_out};
+use super::{local, plan, stacks};
 use crate::report::Failure;
 use crate::spec::Target;
 
@@ -50,13 +51,13 @@ async fn destroy(
     if plan.is_empty() {
         store.close()?;
         context.tell("nothing to destroy");
-        context.tell_requests(&clients);
+        context.tell_requests(&clients)?;
         return Ok(());
     }
-    run::ask(context, &plan, target, yes)?;
-    let carried_out = run::carry_out(context, &plan, &catalog, &mut store).await;
+    ask(context, &plan, target, yes)?;
+    let carried_out = carry_out(context, &plan, &catalog, &mut store).await;
     store.close()?;
-    context.tell_requests(&clients);
+    context.tell_requests(&clients)?;
     carried_out
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::context::Context;
 use crate::report::{Failure, duration};
-use crate::spec::nearest;
+use crate::spec::nearest::nearest;
 
 /// Explains one kind, or lists them all.
 pub fn run(context: &Context, kind: Option<&str>) -> Result<(), Failure> {
@@ -14,7 +14,7 @@ pub fn run(context: &Context, kind: Option<&str>) -> Result<(), Failure> {
         let width = KINDS.iter().map(|info| info.kind.len()).max().unwrap_or(0);
         let lines: String = KINDS.iter().map(|info| format!("{:width$}  {}\n", info.kind, info.summary)).collect();
         let kinds: Vec<_> = KINDS.iter().map(|info| json!({"kind": info.kind, "summary": info.summary})).collect();
-        context.result(&lines, "kinds", json!({ "kinds": kinds }));
+        context.result(&lines, "kinds", json!({ "kinds": kinds }))?;
         return Ok(());
     };
     let Some(info) = KINDS.iter().find(|info| info.kind == wanted) else {
@@ -32,8 +32,7 @@ pub fn run(context: &Context, kind: Option<&str>) -> Result<(), Failure> {
         .collect();
     let outputs: Vec<_> = info.outputs.iter().map(|(name, doc)| json!({"name": name, "doc": doc})).collect();
     let value = json!({"kind": info.kind, "summary": info.summary, "fields": fields, "outputs": outputs});
-    context.result(&draw(info), "kind", value);
-    Ok(())
+    context.result(&draw(info), "kind", value)
 }
 
 fn draw(info: &KindInfo) -> String {

@@ -20,7 +20,7 @@ pub fn run(file: &Path, format: GraphFormat) -> Result<(), Failure> {
         GraphFormat::Dot => dot(&stack.name, &graph),
         GraphFormat::Mermaid => mermaid(&graph),
         GraphFormat::Svg => svg::draw(&stack.name, &graph),
-    });
+    })?;
     Ok(())
 }
 

@@ -27,13 +27,12 @@ pub fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result
         let outputs = of(context, &state);
         let shown = outputs.iter().filter(|output| !output.secret);
         let fields: Map<String, Value> = shown.map(|o| (o.name.clone(), Value::String(o.value.clone()))).collect();
-        context.result(&draw(context, &state), "outputs", Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))])));
-        return Ok(());
+        return context.result(&draw(context, &state), "outputs", Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))])));
     };
     let outputs = of(context, &state);
     match outputs.iter().find(|output| output.name == wanted) {
         Some(output) => {
-            out::data(&format!("{}\n", output.value));
+            out::data(&format!("{}\n", output.value))?;
             Ok(())
         }
         None => {

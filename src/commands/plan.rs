@@ -24,7 +24,7 @@ pub async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
         let clients = Clients::connect(&connected.connection).await?;
         let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
         let (_, plan) = make(&stack, &state, &clients, target).await?;
-        context.tell_requests(&clients);
+        context.tell_requests(&clients)?;
         Ok::<Plan, Failure>(plan)
     }
     .await;
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
     let plan = planned?;
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
         "usual_seconds": plan.usual_duration().as_secs_f64()});
-    context.result(&draw(&plan, Detail::Fields, context.paint_out), "plan", value);
+    context.result(&draw(&plan, Detail::Fields, context.paint_out), "plan", value)?;
     Ok(!plan.is_empty())
 }
 

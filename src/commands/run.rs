@@ -58,7 +58,7 @@ pub async fn carry_out(
         context.result("", "summary", json!({
             "done": outcome.done, "failed": outcome.failed.len(), "blocked": outcome.blocked.len(),
             "not_started": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
-        }));
+        }))?;
     } else if !context.global.quiet || !outcome.is_complete() {
         crate::report::out::note(text.trim_end());
     }

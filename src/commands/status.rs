@@ -9,13 +9,12 @@ use super::context::Context;
 use super::stacks::choose;
 use super::{local, plan, stacks};
 use crate::report::{Failure, count};
-use crate::spec::Target;
 
 /// Shows the stack that `given` names. Returns whether it is healthy.
 pub async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
-        context.result(&format!("stack {}: nothing is there\n", chosen.name), "status", json!({"stack": chosen.name, "resources": []}));
+        context.result(&format!("stack {}: nothing is there\n", chosen.name), "status", json!({"stack": chosen.name, "resources": []}))?;
         return Ok(false);
     };
     let Some(place) = state.place.clone() else {
@@ -51,8 +50,8 @@ pub async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure
         .iter()
         .map(|(address, healthy, condition)| json!({"address": address, "healthy": healthy, "condition": condition}))
         .collect();
-    context.result(&text, "status", json!({"stack": state.stack, "place": place, "healthy": sick == 0, "resources": resources}));
-    context.tell_requests(&clients);
+    context.result(&text, "status", json!({"stack": state.stack, "place": place, "healthy": sick == 0, "resources": resources}))?;
+    context.tell_requests(&clients)?;
     Ok(sick == 0)
 }
 

@@ -7,7 +7,8 @@ use pinfra_engine::StateStore;
 use pinfra_engine::state::Entry;
 
 use super::context::Context;
-use super::{local, outputs, plan, run, stacks};
+use super::run::{ask, carry_out};
+use super::{local, outputs, plan, stacks};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
@@ -41,16 +42,16 @@ async fn make(
         }
         store.close()?;
         context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
-        context.tell_requests(&clients);
+        context.tell_requests(&clients)?;
         return Ok(());
     }
-    run::ask(context, &plan, target, yes)?;
+    ask(context, &plan, target, yes)?;
     if !recorded {
         store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
     }
-    let carried_out = run::carry_out(context, &plan, &catalog(&clients), &mut store).await;
+    let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store).await;
     let state = store.close()?;
-    context.tell_requests(&clients);
+    context.tell_requests(&clients)?;
     carried_out?;
     if !context.global.quiet && !context.global.json {
         crate::report::out::note("");

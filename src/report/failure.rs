@@ -3,8 +3,10 @@
 use std::fmt;
 
 use pinfra_engine::{CloudError, GraphError, PlanError};
+use serde_json::json;
 
 use super::Paint;
+use super::diagnostic::{self, Look};
 use crate::spec::Problems;
 
 /// Why a command did not do what it was asked to.
@@ -73,23 +75,23 @@ impl Failure {
         }
     }
 
-    /// JSON events for programs; none when there is nothing left to tell.
-    pub fn as_json(&self) -> Vec<serde_json::Value> {
+    /// JSON events for programs, one a line; none when there is nothing left to tell.
+    pub fn events(&self) -> String {
         match self {
-            Failure::Problems(problems) => super::diagnostic::as_json(problems),
+            Failure::Problems(problems) => diagnostic::events(problems),
             Failure::Message { message, causes, hint } => {
-                vec![serde_json::json!({"event": "error", "message": message, "causes": causes, "hint": hint})]
+                format!("{}\n", json!({"event": "error", "message": message, "causes": causes, "hint": hint}))
             }
-            Failure::Many(failures) => failures.iter().flat_map(Failure::as_json).collect(),
-            Failure::Interrupted => vec![serde_json::json!({"event": "interrupted"})],
-            Failure::Told(_) => Vec::new(),
+            Failure::Many(failures) => failures.iter().map(Failure::events).collect(),
+            Failure::Interrupted => format!("{}\n", json!({"event": "interrupted"})),
+            Failure::Told(_) => String::new(),
         }
     }
 
     /// Text for people; empty when there is nothing left to tell.
     pub fn draw(&self, paint: Paint) -> String {
         match self {
-            Failure::Problems(problems) => super::diagnostic::draw(problems, paint),
+            Failure::Problems(problems) => diagnostic::draw(problems, Look::for_stderr(paint)),
             Failure::Message { message, causes, hint } => {
                 let mut text = format!("{} {message}\n", paint.bad("error:"));
                 for cause in causes {

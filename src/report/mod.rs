@@ -1,10 +1,13 @@
 //! All that people and programs read: plans, progress, errors, summaries. Nothing else prints.
 
+pub mod diagnostic;
 pub mod failure;
+pub mod out;
 pub mod paint;
 pub mod plan;
 pub mod progress;
 pub mod summary;
+pub mod svg;
 
 use std::time::Duration;
 

@@ -45,7 +45,8 @@ pub async fn show(mut events: UnboundedReceiver<Event>, total: usize, reader: Re
         }
         Reader::Program => {
             while let Some(event) = events.recv().await {
-                out::data(&format!("{}\n", as_json(&event)));
+                // A program that reads no more is told nothing more, and the run goes on.
+                let _ = out::data(&format!("{}\n", as_json(&event)));
             }
         }
         Reader::Nobody => while events.recv().await.is_some() {},

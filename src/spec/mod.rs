@@ -1,1 +1,76 @@
-//! To be written.
+//! The stack file: one YAML file, read into plain typed data, with every problem found at once.
+//!
+//!     text ─node→ tree with places ─sections→ Stack ─combinations→ Stack, or all Problems
+//!
+//! - [`load`] is all that other modules call, and [`Stack`] all that they see. Nothing is contacted; files that the stack
+//!   file names are looked at, not changed.
+//! - A value with `${env:…}` in it is a secret ([`Value`]); what identifies things ([`Spanned`]) cannot be one.
+//! - The types of the sections derive their JSON Schema ([`schema`]), and are read by it: see `reader.rs`.
+//! - What AWS would refuse is refused here: `lists.rs` has what it offers, `names.rs` what it allows in names.
+
+mod api;
+mod client;
+mod cluster;
+mod combinations;
+mod connector;
+mod environment;
+mod fields;
+mod lake;
+mod lifetime;
+mod lists;
+mod names;
+pub mod nearest;
+mod network;
+mod node;
+mod paths;
+mod place;
+mod problem;
+mod read;
+mod reader;
+mod schema;
+mod source;
+mod stack;
+mod streams;
+mod tables;
+mod tags;
+mod value;
+mod workers;
+mod yaml_error;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use api::{Api, ApiAuth};
+pub use client::Client;
+pub use cluster::Cluster;
+pub use connector::Connector;
+pub use lake::Lake;
+pub use network::Network;
+pub use place::{Place, Spanned};
+pub use problem::{Problem, Problems, Severity};
+pub use schema::schema;
+pub use source::{MAX_BYTES, Source};
+pub use stack::{Stack, Target};
+pub use streams::{Capacity, Encryption, StreamMode, Streams};
+pub use tables::Table;
+pub use value::Value;
+pub use workers::{Cleaner, Emulator, EventSource, Gateway, Workers};
+
+/// Reads and checks a stack file. `env` gives the environment's variables, in the program [`environment_variable`].
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Stack, Problems> {
+    match source::read(path) {
+        Ok(text) => parse(path, text, env),
+        Err(problem) => Err(Problems::new(Arc::new(Source::new(path, "")), vec![problem])),
+    }
+}
+
+/// The same from text that was read already; `path` says what it is called and where relative paths begin.
+pub fn parse(path: &Path, text: impl Into<String>, env: &dyn Fn(&str) -> Option<String>) -> Result<Stack, Problems> {
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    read::read(Source::new(path, text), folder, env)
+}
+
+/// A variable of the process's environment.
+pub fn environment_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -30,7 +30,7 @@ pub async fn run(context: &Context, command: LocalCommand) -> Result<(), Failure
                 return Ok(());
             }
             let server = process::start(&folder, &start).await?;
-            context.result(&format!("{}\n", server.endpoint), "local_started", json!({"endpoint": server.endpoint}));
+            context.result(&format!("{}\n", server.endpoint), "local_started", json!({"endpoint": server.endpoint}))?;
             context.tell("`pinfra local status --env` prints what a client needs; `pinfra local stop` ends it");
             Ok(())
         }
@@ -61,7 +61,7 @@ async fn status(context: &Context, env: bool) -> Result<(), Failure> {
         crate::report::out::data(&format!(
             "export AWS_ENDPOINT_URL={endpoint}\nexport AWS_ACCESS_KEY_ID={key}\nexport AWS_SECRET_ACCESS_KEY={secret}\n\
              export AWS_REGION={REGION}\nexport AWS_DEFAULT_REGION={REGION}\nunset AWS_SESSION_TOKEN AWS_PROFILE\n"
-        ));
+        ))?;
         return Ok(());
     }
     let text = format!(
@@ -71,8 +71,7 @@ async fn status(context: &Context, env: bool) -> Result<(), Failure> {
         folder.display()
     );
     let value = json!({"endpoint": server.endpoint, "pid": server.pid, "data": folder});
-    context.result(&text, "local_status", value);
-    Ok(())
+    context.result(&text, "local_status", value)
 }
 
 /// A target that can be talked to.
