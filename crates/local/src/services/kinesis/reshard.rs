@@ -155,11 +155,12 @@ mod tests {
     #[test]
     fn doubling_and_halving_take_one_step_a_shard() {
         let mut stream = stream(2);
-        scale_uniformly(&mut stream, 4, stream.created_at);
+        let now = stream.created_at;
+        scale_uniformly(&mut stream, 4, now);
         assert_eq!(stream.shards.len(), 6);
-        scale_uniformly(&mut stream, 2, stream.created_at);
+        scale_uniformly(&mut stream, 2, now);
         assert_eq!(stream.shards.len(), 8);
-        scale_uniformly(&mut stream, 2, stream.created_at);
+        scale_uniformly(&mut stream, 2, now);
         assert_eq!(stream.shards.len(), 8);
     }
 }

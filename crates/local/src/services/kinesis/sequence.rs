@@ -147,9 +147,11 @@ mod tests {
 
     #[test]
     fn looks_like_one_of_aws() {
-        // A start of shard 0 as AWS printed it in the documentation of DescribeStream.
-        let parsed = Sequence::parse("49537279973004700513262647537344055618854783392547405826");
-        assert_eq!(parsed.map(|parsed| (parsed.shard, parsed.number)), Some((0, 0)));
+        // From the documentation of PutRecords.
+        let theirs = "49543463076548007577105092703039560359975228518395019266";
+        let parsed = Sequence::parse(theirs).unwrap();
+        assert_eq!((parsed.shard, parsed.number, parsed.epoch_seconds), (0, 0x157d, 0x5420_50cd));
+        assert_eq!(parsed.to_string(), theirs);
         let text = sequence(1_790_000_000, 3, 17).to_string();
         assert!(text.len() == 56 && text.starts_with("49"), "{text}");
     }
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn what_was_never_given_out_is_refused() {
         let longest = "9".repeat(129);
-        for text in ["", "0", "1", "-1", "12a", "49537279973004700513262647537344055618854783392547405827", &longest] {
+        for text in ["", "0", "1", "-1", "12a", "49543463076548007577105092703039560359975228518395019267", &longest] {
             assert_eq!(Sequence::parse(text), None, "{text}");
         }
     }
