@@ -33,9 +33,8 @@ fn benches(criterion: &mut Criterion) {
     settings.limits = false;
     settings.settle = std::time::Duration::ZERO;
     let kinesis = Kinesis::open(folder.path(), Clock::default(), &settings).expect("a Kinesis");
-    let ask = |operation: &str, input: Value| {
-        runtime.block_on(kinesis.call(call(operation), input)).unwrap_or_else(|error| panic!("{operation}: {error}"))
-    };
+    let ask =
+        |operation: &str, input: Value| runtime.block_on(kinesis.call(call(operation), input)).expect("an answer");
     ask("CreateStream", json!({ "StreamName": "s", "ShardCount": 4 }));
     ask("CreateStream", json!({ "StreamName": "read", "ShardCount": 1 }));
 

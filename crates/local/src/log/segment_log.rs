@@ -162,10 +162,13 @@ impl SegmentLog {
         for segment in &segments {
             segment.dropped.store(true, Ordering::Release);
         }
-        match std::fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(LogError::io("remove", &self.folder, error))
-            }
+        SegmentLog::delete_folder(&self.folder)
+    }
+
+    /// Removes a log that is not open.
+    pub fn delete_folder(folder: &Path) -> Result<(), LogError> {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("remove", folder, error)),
             _ => Ok(()),
         }
     }

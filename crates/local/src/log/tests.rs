@@ -232,7 +232,7 @@ fn a_batch_keeps_what_it_is_told_to() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(15))]
 
     /// Whatever the sizes, times and segments: every look-up agrees with a plain list.
     #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::shard::Shard;
 use super::streams::Streams;
+use super::sweep::sweep;
 
 /// What the thread is told.
 pub(super) enum Job {
@@ -60,7 +61,7 @@ fn run(streams: &Weak<Streams>, jobs: &Receiver<Job>) {
         if sweep_at <= now {
             let Some(streams) = streams.upgrade() else { return };
             // A sweep that failed (a full disk, say) is tried again at the pace of deletions.
-            let soon = streams.sweep().unwrap_or(true);
+            let soon = sweep(&streams).unwrap_or(true);
             sweep_at = now + if soon { DELETIONS_EVERY } else { RETENTION_EVERY };
         }
     }

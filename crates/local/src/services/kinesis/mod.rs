@@ -34,6 +34,7 @@ mod sequence;
 mod shard;
 mod stream;
 mod streams;
+mod sweep;
 mod tags;
 mod throughput;
 mod update;

@@ -249,7 +249,8 @@ fn encode(entry: &Entry<'_>, encrypted: bool, buffer: &mut Vec<u8>) -> Result<()
     // The model allows 256 characters, so at most 1,024 bytes.
     let key_length = u16::try_from(key.len()).map_err(|error| ApiError::internal(&error))?;
     let has_key = if entry.partition_key.is_some() { HAS_PARTITION_KEY } else { 0 };
-    buffer.push(has_key | u8::from(encrypted) * ENCRYPTED);
+    let is_encrypted = if encrypted { ENCRYPTED } else { 0 };
+    buffer.push(has_key | is_encrypted);
     buffer.extend_from_slice(&key_length.to_le_bytes());
     buffer.extend_from_slice(key);
     STANDARD

@@ -11,11 +11,10 @@ use serde_json::Value;
 use super::background::Job;
 use super::document::{Change, Status, StreamDocument};
 use super::seal::Seal;
-use super::shard::Shard;
 use super::stream::{Stream, View};
-use super::{KinesisOpenError, errors, input};
+use super::{KinesisOpenError, errors, input, sweep};
 use crate::clock::Clock;
-use crate::log::{FileHandles, LogError, lock};
+use crate::log::{FileHandles, lock};
 use crate::services::Call;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -151,11 +150,9 @@ impl Streams {
         let _alone = lock(&self.births_and_deaths);
         let now = self.clock.now_millis();
         let same_name = self.look_up(|table| table.by_region.get(&call.region)?.get(name).cloned());
-        if let Some(stream) = &same_name {
-            if stream.view().document.status(now).is_some() {
-                let message = format!("Stream {name} under account {} already exists.", call.account);
-                return Err(errors::in_use(message));
-            }
+        if same_name.as_ref().is_some_and(|stream| stream.view().document.status(now).is_some()) {
+            let message = format!("Stream {name} under account {} already exists.", call.account);
+            return Err(errors::in_use(message));
         }
         let mut document = document(uuid::Uuid::new_v4().as_u128(), now)?;
         document.change = Some(Change { status: Status::Creating, until: now.saturating_add(self.settle_millis) });
@@ -163,7 +160,7 @@ impl Streams {
         if let Some(stream) = &same_name {
             // The stored description is already that of the new stream; what is left of the old one are its files.
             self.forget(stream);
-            free(stream).map_err(|error| ApiError::internal(&error))?;
+            sweep::free(stream).map_err(|error| ApiError::internal(&error))?;
         }
         self.insert(self.live(document, now));
         Ok(())
@@ -231,33 +228,6 @@ impl Streams {
         Ok(())
     }
 
-    /// Finishes deletions and drops expired records. Returns whether deletions are still under way.
-    pub(super) fn sweep(&self) -> Result<bool, ApiError> {
-        let all: Vec<Arc<Stream>> = self.look_up(|table| table.by_id.values().cloned().collect());
-        let now = self.clock.now_millis();
-        let mut deleting = false;
-        for stream in all {
-            let view = stream.view();
-            match view.document.status(now) {
-                None => self.finish_deletion(&stream)?,
-                Some(Status::Deleting) => deleting = true,
-                Some(_) => drop_expired(&view, now).map_err(|error| ApiError::internal(&error))?,
-            }
-        }
-        Ok(deleting)
-    }
-
-    fn finish_deletion(&self, stream: &Arc<Stream>) -> Result<(), ApiError> {
-        let _alone = lock(&self.births_and_deaths);
-        // A new stream of this name may have taken its place since.
-        if self.look_up(|table| table.by_id.contains_key(&stream.id)) {
-            self.store.delete(STREAMS, &key(&stream.region, &stream.name))?;
-            self.forget(stream);
-            free(stream).map_err(|error| ApiError::internal(&error))?;
-        }
-        Ok(())
-    }
-
     fn commit(&self, stream: &Stream, mut document: StreamDocument, settles: bool, now: i64) -> Result<(), ApiError> {
         let until = now.saturating_add(self.settle_millis);
         document.change = settles.then_some(Change { status: Status::Updating, until });
@@ -285,12 +255,33 @@ impl Streams {
         table.by_region.entry(stream.region.clone()).or_default().insert(stream.name.clone(), stream);
     }
 
-    fn forget(&self, stream: &Stream) {
+    /// Nobody finds the stream any more.
+    pub(super) fn forget(&self, stream: &Stream) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.by_id.remove(&stream.id);
         if let Some(streams) = table.by_region.get_mut(&stream.region) {
             streams.remove(&stream.name);
         }
+    }
+
+    /// All streams of all regions.
+    pub(super) fn all(&self) -> Vec<Arc<Stream>> {
+        self.look_up(|table| table.by_id.values().cloned().collect())
+    }
+
+    /// Removes stored descriptions, in one commit, of those streams that are still the ones of their names.
+    pub(super) fn erase(&self, gone: Vec<Arc<Stream>>) -> Result<Vec<Arc<Stream>>, ApiError> {
+        let _alone = lock(&self.births_and_deaths);
+        // A new stream of the name may have taken the place of one since.
+        let gone: Vec<Arc<Stream>> =
+            gone.into_iter().filter(|stream| self.look_up(|table| table.by_id.contains_key(&stream.id))).collect();
+        let keys: Vec<String> = gone.iter().map(|stream| key(&stream.region, &stream.name)).collect();
+        let changes: Vec<(&str, Option<&StreamDocument>)> = keys.iter().map(|key| (key.as_str(), None)).collect();
+        self.store.apply(STREAMS, &changes)?;
+        for stream in &gone {
+            self.forget(stream);
+        }
+        Ok(gone)
     }
 
     fn look_up<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
@@ -318,42 +309,10 @@ fn key(region: &str, name: &str) -> String {
 fn token_key(store: &Store) -> Result<[u8; 32], KinesisOpenError> {
     let stored = store.all::<TokenKey>(KEYS)?.into_iter().find(|(name, _)| name == TOKEN_KEY);
     let mut key = [0; 32];
-    if let Some((_, stored)) = stored {
-        if hex::decode_to_slice(&stored.hex, &mut key).is_ok() {
-            return Ok(key);
-        }
+    if stored.is_some_and(|(_, stored)| hex::decode_to_slice(&stored.hex, &mut key).is_ok()) {
+        return Ok(key);
     }
     rand::fill(&mut key);
     store.put(KEYS, TOKEN_KEY, &TokenKey { hex: hex::encode(key) })?;
     Ok(key)
-}
-
-/// Removes the records of a stream that is gone.
-fn free(stream: &Stream) -> Result<(), LogError> {
-    let view = stream.view();
-    for shard in view.shards.values() {
-        shard.delete()?;
-    }
-    match std::fs::remove_dir_all(&stream.folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(LogError::Io { action: "remove", path: stream.folder.clone(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn drop_expired(view: &View, now: i64) -> Result<(), LogError> {
-    let horizon = view.document.horizon(now);
-    let expired = |shard: &Shard| {
-        let document = view.document.shard(shard.number);
-        document.and_then(|document| document.closed_at).is_some_and(|closed| closed < horizon)
-    };
-    for shard in view.shards.values() {
-        if expired(shard) {
-            shard.delete()?;
-        } else if let Some(log) = shard.open_log() {
-            log.drop_before(horizon)?;
-        }
-    }
-    Ok(())
 }
