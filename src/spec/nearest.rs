@@ -1,7 +1,7 @@
 //! The known spelling nearest to what somebody wrote, and how to show what they wrote.
 
 /// The candidate that `written` was most likely meant to be, if any is near.
-pub(super) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = fold(written);
     candidates
         .into_iter()
