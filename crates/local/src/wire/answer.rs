@@ -143,9 +143,10 @@ pub(crate) fn refusal(model: Option<&Model>, error: &ApiError, request_id: &str)
     let protocol = model.map_or(Protocol::Json("1.1"), |model| model.protocol);
     let modelled = model.and_then(|model| model.error(&error.code));
     let code = modelled.and_then(|(_, about)| about.code.as_ref()).filter(|_| is_xml(protocol)).unwrap_or(&error.code);
-    let status = error.status.or_else(|| modelled.and_then(|(_, about)| about.status)).unwrap_or_else(|| {
-        if modelled.is_some_and(|(_, about)| about.fault) { 500 } else { 400 }
-    });
+    let status = error
+        .status
+        .or_else(|| modelled.and_then(|(_, about)| about.status))
+        .unwrap_or_else(|| if modelled.is_some_and(|(_, about)| about.fault) { 500 } else { 400 });
 
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -84,7 +84,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(unchecked, Vec::<(&str, &str)>::new());
+        assert_eq!(unchecked, [("iam", "accountAliasType")]);
     }
 
     #[test]

@@ -131,7 +131,10 @@ fn read_node(model: &Model, shape_id: ShapeId, node: &Form, path: &str) -> Resul
             let text = node.value.as_deref().unwrap_or_default();
             scalar::parse_text(shape, text, TimestampFormat::Iso8601).map_err(|expected| {
                 let message = format!("Value ({text}) for parameter {path} is invalid. It must be {expected}.");
-                ApiError::new(if model.protocol == Protocol::Ec2 { "InvalidParameterValue" } else { "MalformedInput" }, message)
+                ApiError::new(
+                    if model.protocol == Protocol::Ec2 { "InvalidParameterValue" } else { "MalformedInput" },
+                    message,
+                )
             })
         }
     }

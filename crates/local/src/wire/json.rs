@@ -208,7 +208,8 @@ pub(crate) fn write(model: &Model, shape: ShapeId, value: &Value, out: &mut Vec<
             out.push(b'{');
             let mut first = true;
             for (name, value) in object {
-                let member = structure.member(name).ok_or_else(|| Misfit::new(&shape.name, &format!("has no `{name}`")))?;
+                let member =
+                    structure.member(name).ok_or_else(|| Misfit::new(&shape.name, &format!("has no `{name}`")))?;
                 if value.is_null() || member.location != Location::Body {
                     continue;
                 }

@@ -7,8 +7,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use super::model::{
-    ErrorTrait, Kind, Location, Member, Model, Operation, Pattern, Protocol, Shape, ShapeId, Structure,
-    TimestampFormat,
+    ErrorTrait, Kind, Location, Member, Model, Operation, Pattern, Protocol, Shape, ShapeId, Structure, TimestampFormat,
 };
 use super::path::PathPattern;
 
@@ -228,11 +227,11 @@ fn build_structure(raw: &RawShape, names: &Names, protocol: Protocol) -> Result<
             name: name.clone(),
         });
     }
-    let index = |of: fn(&Member) -> &String| members.iter().enumerate().map(move |(at, member)| (of(member).clone(), at));
+    let index =
+        |of: fn(&Member) -> &String| members.iter().enumerate().map(move |(at, member)| (of(member).clone(), at));
     let by_name = index(|member| &member.name).collect();
-    let by_wire_name = index(|member| &member.wire_name)
-        .filter(|(_, at)| members[*at].location == Location::Body)
-        .collect();
+    let by_wire_name =
+        index(|member| &member.wire_name).filter(|(_, at)| members[*at].location == Location::Body).collect();
     let payload = raw.payload.as_ref().and_then(|name| members.iter().position(|member| member.name == *name));
     let error = raw.exception.then(|| ErrorTrait {
         code: raw.error.as_ref().and_then(|error| error.code.clone()),

@@ -16,5 +16,7 @@ mod path;
 pub(crate) mod request;
 mod scalar;
 pub(crate) mod sigv4;
+#[cfg(test)]
+mod sigv4_tests;
 pub(crate) mod validate;
 mod xml;

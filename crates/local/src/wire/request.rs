@@ -22,8 +22,8 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Request<'_> {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+impl<'a> Request<'a> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -61,8 +61,7 @@ pub(crate) fn route<'m>(service: &str, model: &'m Model, request: &Request<'_>) 
                 let message = "The request must contain the parameter Action";
                 return Err(ApiError::new("MissingAction", message));
             };
-            let operation =
-                model.operation(action).ok_or_else(|| ApiError::unknown_operation(service, action))?;
+            let operation = model.operation(action).ok_or_else(|| ApiError::unknown_operation(service, action))?;
             Ok(Routed { operation, parts: Parts::Form(form) })
         }
     }
@@ -71,7 +70,8 @@ pub(crate) fn route<'m>(service: &str, model: &'m Model, request: &Request<'_>) 
 fn json_operation<'m>(service: &str, model: &'m Model, request: &Request<'_>) -> Result<&'m Operation, ApiError> {
     let target = request.header("x-amz-target").unwrap_or_default();
     if target.is_empty() {
-        let message = format!("a request to {service} names its operation in the header X-Amz-Target, and this has none");
+        let message =
+            format!("a request to {service} names its operation in the header X-Amz-Target, and this has none");
         return Err(ApiError::new("UnknownOperationException", message));
     }
     let (prefix, name) = target.rsplit_once('.').unwrap_or_default();
@@ -86,8 +86,9 @@ fn check_json_content(service: &str, version: &str, request: &Request<'_>) -> Re
     if ["application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json"].contains(&essence) {
         return Ok(());
     }
-    let message =
-        format!("the local cloud reads application/x-amz-json-{version} for {service}, and this request is {content_type}");
+    let message = format!(
+        "the local cloud reads application/x-amz-json-{version} for {service}, and this request is {content_type}"
+    );
     Err(ApiError::new("UnsupportedMediaTypeException", message).with_status(415))
 }
 
@@ -232,7 +233,8 @@ fn query_value(
                 })
             };
             let rest = query.iter().filter(|(key, _)| !taken(key) && !key.starts_with("X-Amz-"));
-            let rest: Map<String, Value> = rest.map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+            let rest: Map<String, Value> =
+                rest.map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
             Ok((!rest.is_empty()).then_some(Value::Object(rest)))
         }
         _ => values.next().map(|text| scalar_of(model, member, text, TimestampFormat::Iso8601)).transpose(),

@@ -31,11 +31,10 @@ pub(crate) fn parse_time(text: &str, format: TimestampFormat) -> Option<Value> {
         TimestampFormat::Iso8601 => parse_iso(text)?,
         TimestampFormat::HttpDate => parse_http_date(text)?,
     };
-    let nanos = time.unix_timestamp_nanos();
-    if nanos % 1_000_000_000 == 0 {
+    if time.nanosecond() == 0 {
         return Some(Value::from(time.unix_timestamp()));
     }
-    epoch_seconds(nanos as f64 / 1e9)
+    epoch_seconds(time.unix_timestamp() as f64 + f64::from(time.nanosecond()) / 1e9)
 }
 
 fn parse_iso(text: &str) -> Option<OffsetDateTime> {

@@ -98,7 +98,8 @@ impl Claim<'_> {
 pub(crate) fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Fault> {
     match request.headers.get(http::header::AUTHORIZATION) {
         Some(value) => {
-            let text = value.to_str().map_err(|_| Fault::Incomplete("the Authorization header is not text".to_owned()))?;
+            let text =
+                value.to_str().map_err(|_| Fault::Incomplete("the Authorization header is not text".to_owned()))?;
             header_claim(request, text)
         }
         None if request.query.contains("X-Amz-Algorithm=") => query_claim(request),
@@ -109,7 +110,9 @@ pub(crate) fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Fault> {
 fn header_claim<'a>(request: &Request<'a>, authorization: &'a str) -> Result<Claim<'a>, Fault> {
     let Some(fields) = authorization.strip_prefix(ALGORITHM).filter(|rest| rest.starts_with(' ')) else {
         let algorithm = authorization.split(' ').next().unwrap_or_default();
-        return Err(Fault::Incomplete(format!("the algorithm of the signature must be {ALGORITHM}, not '{algorithm}'")));
+        return Err(Fault::Incomplete(format!(
+            "the algorithm of the signature must be {ALGORITHM}, not '{algorithm}'"
+        )));
     };
     let field = |name: &str| {
         let mut fields = fields.split(',').filter_map(|field| field.trim().split_once('='));
@@ -251,19 +254,25 @@ pub(crate) fn verify(
 
 fn check_time(claim: &Claim<'_>, now: OffsetDateTime) -> Result<(), Fault> {
     if !claim.timestamp.starts_with(claim.date()) {
-        let message = format!("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}'", claim.date(), &claim.timestamp);
+        let message = format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}'",
+            claim.date(),
+            &claim.timestamp
+        );
         return Err(Fault::Stale(message));
     }
     let shown = format_time(now);
     if claim.time > now + MAX_SKEW {
         let limit = format_time(now + MAX_SKEW);
-        let message = format!("Signature not yet current: {} is still later than {limit} ({shown} + 15 min.)", claim.timestamp);
+        let message =
+            format!("Signature not yet current: {} is still later than {limit} ({shown} + 15 min.)", claim.timestamp);
         return Err(Fault::Stale(message));
     }
     match claim.expires {
         None if claim.time < now - MAX_SKEW => {
             let limit = format_time(now - MAX_SKEW);
-            let message = format!("Signature expired: {} is now earlier than {limit} ({shown} - 15 min.)", claim.timestamp);
+            let message =
+                format!("Signature expired: {} is now earlier than {limit} ({shown} - 15 min.)", claim.timestamp);
             Err(Fault::Stale(message))
         }
         Some(seconds) if claim.time + Duration::seconds(seconds) < now => {

@@ -327,8 +327,8 @@ mod tests {
 
     #[test]
     fn places_inside_of_lists_and_maps() {
-        let records = json!({"StreamName": "s", "Records": [{"Data": "", "PartitionKey": "k"}, {"Data": "AAAA"}]});
-        let message = "1 validation error detected: Value null at 'records.2.member.partitionKey' failed to satisfy \
+        let records = json!({"StreamName": "s", "Records": [{"Data": "", "PartitionKey": "k"}, {"PartitionKey": "k"}]});
+        let message = "1 validation error detected: Value null at 'records.2.member.data' failed to satisfy \
             constraint: Member must not be null";
         assert_eq!(refuse("kinesis", "PutRecords", &records).1, message);
 
@@ -347,7 +347,9 @@ mod tests {
     #[test]
     fn ranges_blobs_and_lengths_in_java_characters() {
         let input = json!({"ShardIterator": "i", "Limit": 10001});
-        assert!(refuse("kinesis", "GetRecords", &input).1.ends_with("Member must have value less than or equal to 10000"));
+        assert!(
+            refuse("kinesis", "GetRecords", &input).1.ends_with("Member must have value less than or equal to 10000")
+        );
 
         let record = json!({"StreamName": "s", "PartitionKey": "😀".repeat(129), "Data": ""});
         assert!(refuse("kinesis", "PutRecord", &record).1.ends_with("length less than or equal to 256"));
