@@ -34,17 +34,19 @@ static CATALOGUE: [Entry; 9] = [
     entry!("tagging", "resourcegroupstaggingapi"),
 ];
 
-/// The model of a service, read at its first use; `None` for a service that has none here.
-pub(crate) fn model(signing_name: &str) -> Option<&'static Result<Model, LoadError>> {
+/// The signing name and the model of a service, read at its first use; `None` for a service that has none here. (A
+/// model that cannot be read is none either; the tests of this module would have found it.)
+pub(crate) fn service(signing_name: &str) -> Option<(&'static str, &'static Model)> {
     let entry = CATALOGUE.iter().find(|entry| entry.signing_name == signing_name)?;
-    Some(entry.model.get_or_init(|| load(entry.packed)))
+    let model = entry.model.get_or_init(|| load(entry.packed)).as_ref().ok()?;
+    Some((entry.signing_name, model))
 }
 
-/// Whose model has this `X-Amz-Target`; for requests that carry no signature to tell.
-pub(crate) fn service_of_target(target: &str) -> Option<&'static str> {
+/// The service whose model has this `X-Amz-Target`; for requests that carry no signature to tell.
+pub(crate) fn service_of_target(target: &str) -> Option<(&'static str, &'static Model)> {
     let (prefix, _) = target.rsplit_once('.')?;
-    let names = CATALOGUE.iter().map(|entry| entry.signing_name);
-    names.into_iter().find(|name| matches!(model(name), Some(Ok(model)) if model.target_prefix == prefix))
+    let services = CATALOGUE.iter().filter_map(|entry| service(entry.signing_name));
+    services.into_iter().find(|(_, model)| !prefix.is_empty() && model.target_prefix == prefix)
 }
 
 #[cfg(test)]
@@ -53,7 +55,7 @@ mod tests {
     use crate::wire::model::{Kind, Protocol};
 
     fn models() -> impl Iterator<Item = (&'static str, &'static Model)> {
-        CATALOGUE.iter().map(|entry| (entry.signing_name, model(entry.signing_name).unwrap().as_ref().unwrap()))
+        CATALOGUE.iter().map(|entry| service(entry.signing_name).unwrap())
     }
 
     #[test]
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn patterns_are_ascii_as_in_java_and_cover_the_whole_value() {
-        let kinesis = model("kinesis").unwrap().as_ref().unwrap();
+        let kinesis = service("kinesis").unwrap().1;
         let pattern = |name: &str| kinesis.shape(kinesis.shapes_by_name[name]).pattern.as_ref().unwrap();
         assert!(pattern("StreamName").matches("pins-1.a_b"));
         assert!(!pattern("StreamName").matches("pins 1"));
@@ -99,7 +101,7 @@ mod tests {
 
     #[test]
     fn reading_operations_are_known_by_name() {
-        let kinesis = model("kinesis").unwrap().as_ref().unwrap();
+        let kinesis = service("kinesis").unwrap().1;
         let mutating = |name: &str| kinesis.operation(name).unwrap().mutating;
         assert!(mutating("PutRecord") && mutating("CreateStream") && mutating("UpdateShardCount"));
         assert!(!mutating("GetRecords") && !mutating("ListShards") && !mutating("DescribeStreamSummary"));
@@ -118,8 +120,9 @@ mod tests {
 
     #[test]
     fn a_target_names_its_service() {
-        assert_eq!(service_of_target("Kinesis_20131202.PutRecord"), Some("kinesis"));
-        assert_eq!(service_of_target("ResourceGroupsTaggingAPI_20170126.GetResources"), Some("tagging"));
-        assert_eq!(service_of_target("DynamoDB_20120810.PutItem"), None);
+        let name = |target: &str| service_of_target(target).map(|(name, _)| name);
+        assert_eq!(name("Kinesis_20131202.PutRecord"), Some("kinesis"));
+        assert_eq!(name("ResourceGroupsTaggingAPI_20170126.GetResources"), Some("tagging"));
+        assert_eq!(name("DynamoDB_20120810.PutItem"), None);
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     use crate::wire::catalogue;
 
     fn read_form(service: &str, operation: &str, text: &str) -> Result<Value, ApiError> {
-        let model = catalogue::model(service).unwrap().as_ref().unwrap();
+        let model = catalogue::service(service).unwrap().1;
         let input = model.operation(operation).unwrap().input.unwrap();
         read(model, input, &Form::new(&pairs(text.as_bytes())))
     }

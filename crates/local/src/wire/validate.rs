@@ -299,7 +299,7 @@ mod tests {
     use crate::wire::catalogue;
 
     fn refuse(service: &str, operation: &str, input: &Value) -> (String, String) {
-        let model = catalogue::model(service).unwrap().as_ref().unwrap();
+        let model = catalogue::service(service).unwrap().1;
         let error = validate(model, model.operation(operation).unwrap(), input).unwrap_err();
         (error.code, error.message)
     }
