@@ -18,14 +18,14 @@ pub(super) struct Signs<'a> {
 /// belongs to another protocol. Anonymous requests and those of Signature Version 2 are for S3 to refuse.
 pub(super) fn is_s3(signs: &Signs<'_>) -> bool {
     if let Some(authorization) = signs.authorization {
-        return match scope_service(authorization, '/') {
+        return match scope_service(authorization) {
             Some(service) => service == "s3",
             None => authorization.starts_with("AWS "),
         };
     }
     if signs.query.contains("X-Amz-Credential=") {
         let decoded = signs.query.replace("%2F", "/").replace("%2f", "/");
-        return scope_service(&decoded, '/') == Some("s3");
+        return scope_service(&decoded) == Some("s3");
     }
     let form = signs.content_type.is_some_and(|value| {
         value.starts_with("application/x-www-form-urlencoded")
@@ -38,9 +38,9 @@ pub(super) fn is_s3(signs: &Signs<'_>) -> bool {
 }
 
 /// The service in `Credential=<key>/<date>/<region>/<service>/aws4_request`.
-fn scope_service(text: &str, slash: char) -> Option<&str> {
+fn scope_service(text: &str) -> Option<&str> {
     let (before, _) = text.split_once("/aws4_request")?;
-    before.rsplit(slash).next()
+    before.rsplit('/').next()
 }
 
 /// The name of an S3 operation, by method, level and subresource, and whether it changes anything.

@@ -9,6 +9,7 @@ pub(crate) mod auth;
 pub(crate) mod catalogue;
 pub mod error;
 pub(crate) mod form;
+pub mod inspect;
 pub(crate) mod json;
 mod load;
 pub(crate) mod model;
