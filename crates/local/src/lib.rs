@@ -6,7 +6,9 @@
 //! writes the answer in the protocol of the service. S3 is the exception: the `s3s` crate speaks its protocol.
 
 pub mod clock;
+pub mod credentials;
 pub mod log;
+mod private_file;
 pub mod server;
 pub mod services;
 pub mod settings;

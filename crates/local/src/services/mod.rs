@@ -5,6 +5,9 @@
 //! seconds since the epoch. What is true only for the service (states, conflicts, limits) is decided here.
 
 pub mod kinesis;
+pub mod ssm;
+pub mod sts;
+pub mod tagging;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
