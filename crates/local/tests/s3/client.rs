@@ -156,9 +156,10 @@ impl Answer {
     /// The texts of all elements of this name, entities resolved.
     pub(crate) fn all(&self, element: &str) -> Vec<String> {
         let text = self.text();
-        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-        let found = text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close)).map(|(value, _)| value);
-        found.map(|value| quick_xml::escape::unescape(value).unwrap().into_owned()).collect()
+        let (open, close) = (format!("<{element}"), format!("</{element}>"));
+        let starts = text.split(&open).skip(1).filter(|rest| rest.starts_with(['>', ' ']));
+        let inner = starts.filter_map(|rest| rest.split_once('>')?.1.split_once(&close)).map(|(value, _)| value);
+        inner.map(|value| quick_xml::escape::unescape(value).unwrap().into_owned()).collect()
     }
 
     pub(crate) fn one(&self, element: &str) -> String {
@@ -243,8 +244,7 @@ impl Call<'_> {
         let signed: Vec<&str> = self.headers.keys().map(String::as_str).collect();
         let signed = signed.join(";");
         let headers: String = self.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
-        let canonical =
-            format!("{}\n{}\n{query}\n{headers}\n{signed}\n{payload}", self.method, self.encoded_path());
+        let canonical = format!("{}\n{}\n{query}\n{headers}\n{signed}\n{payload}", self.method, self.encoded_path());
         let scope = format!("{}/{}/s3/aws4_request", &stamp[..8], self.region);
         let signature = signature(&canonical, &stamp, self.region, &scope);
         let authorization = format!(
@@ -299,7 +299,8 @@ impl Call<'_> {
 
 fn canonical_query(query: &[(String, String)]) -> String {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
-    let mut pairs: Vec<String> = query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+    let mut pairs: Vec<String> =
+        query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
     pairs.sort();
     pairs.join("&")
 }

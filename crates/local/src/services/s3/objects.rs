@@ -188,7 +188,9 @@ pub(super) fn said(
 /// How long the body will be; S3 wants to know beforehand.
 pub(super) fn declared_length(headers: &HeaderMap) -> S3Result<u64> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let length = number("x-amz-decoded-content-length").or_else(|| number("content-length"));
+    // A request with neither a length nor a transfer coding has no body (RFC 9112 §6.3).
+    let bare = (!headers.contains_key("transfer-encoding") && !headers.contains_key("content-length")).then_some(0);
+    let length = number("x-amz-decoded-content-length").or_else(|| number("content-length")).or(bare);
     let length =
         length.ok_or_else(|| s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header."))?;
     if length > MOST_BYTES { Err(too_large()) } else { Ok(length) }
