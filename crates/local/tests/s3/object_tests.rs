@@ -140,15 +140,13 @@ async fn hostile_keys_are_only_names() {
     assert_eq!(files, keys.len());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    let objects: String = keys
-        .iter()
-        .map(|key| {
-            format!(
-                "<Object><Key>{}</Key></Object>",
-                quick_xml::escape::escape(*key).replace('\n', "&#10;").replace('\u{1}', "&#1;")
-            )
-        })
-        .collect();
+    // XML 1.0 cannot hold a control character: such a key is deleted by its own request, on AWS too.
+    let (spelled, controls): (Vec<&str>, Vec<&str>) = keys.iter().partition(|key| !key.contains('\u{1}'));
+    for key in controls {
+        server.delete(&format!("/lake/{key}")).send().await.ok();
+    }
+    let escaped = |key: &str| quick_xml::escape::escape(key).replace('\n', "&#10;");
+    let objects: String = spelled.iter().map(|key| format!("<Object><Key>{}</Key></Object>", escaped(key))).collect();
     let deleted =
         server.post("/lake").query("delete", "").body(format!("<Delete>{objects}</Delete>")).send().await.ok();
     assert_eq!(deleted.all("Error"), [""; 0], "{}", deleted.text());
@@ -164,9 +162,9 @@ async fn checksums_are_verified_and_returned() {
     let good = [
         ("x-amz-checksum-crc32", "y/Q5Jg=="),
         ("x-amz-checksum-crc32c", "4waSgw=="),
-        ("x-amz-checksum-crc64nvme", "rosUhgp5nYg="),
-        ("x-amz-checksum-sha1", "98O8HYCOBHMqr53Nmd8SNdzjVEQ="),
-        ("x-amz-checksum-sha256", "FeKw09M4kkibNHQlrwyM2KegcLN1WRreTLoB0BvB4lU="),
+        ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
+        ("x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
+        ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
     ];
     for (name, value) in good {
         let put = server.put("/lake/k").header(name, value).body("123456789").send().await.ok();
@@ -294,6 +292,20 @@ async fn limits_are_those_of_s3() {
     put().header("x-amz-acl", "public-read").send().await.refused(400, "AccessControlListNotSupported");
     put().header("x-amz-storage-class", "ODD").send().await.refused(400, "InvalidStorageClass");
     put().header("x-amz-server-side-encryption", "ROT13").send().await.refused(400, "InvalidEncryptionAlgorithmError");
+}
+
+#[tokio::test]
+async fn attributes_are_those_that_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    server.bucket("lake").await;
+    server.object("/lake/k", "hello").await;
+    let call =
+        server.get("/lake/k").query("attributes", "").header("x-amz-object-attributes", "ETag,ObjectSize, Checksum");
+    let answer = call.send().await.ok();
+    assert_eq!(answer.one("ETag").trim_matches('"'), "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!((answer.one("ObjectSize"), answer.one("StorageClass")), ("5".into(), "".into()));
+    assert_ne!(answer.one("ChecksumCRC64NVME"), "");
 }
 
 #[tokio::test]

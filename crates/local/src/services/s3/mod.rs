@@ -26,6 +26,8 @@ mod intake;
 mod lifecycle;
 mod lifecycle_sweep;
 mod listing;
+#[cfg(test)]
+mod listing_tests;
 mod lists;
 mod multipart;
 mod objects;

@@ -363,7 +363,10 @@ pub(super) async fn attributes(
 ) -> S3Result<GetObjectAttributesOutput> {
     let input = request.input;
     let (record, versioning) = cloud.version_of(input.bucket, input.key, input.version_id).await?;
-    let wants = |name: &str| input.object_attributes.iter().any(|wanted| wanted.as_str() == name);
+    // Clients write the list into one header, which `s3s` takes as one value.
+    let asked: Vec<&str> =
+        input.object_attributes.iter().flat_map(|header| header.as_str().split(',')).map(str::trim).collect();
+    let wants = |name: &str| asked.contains(&name);
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let parts = i32::try_from(record.part_sizes.len()).ok().filter(|count| *count > 0);
     Ok(GetObjectAttributesOutput {
