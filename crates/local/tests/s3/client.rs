@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -35,9 +35,16 @@ impl Secrets for OneUser {
     }
 }
 
-/// Opens S3 on a folder.
+/// Opens S3 on a folder. After a kill, threads of the one before may still hold it for a moment.
 pub(crate) fn open(folder: &Path, clock: &Clock) -> S3Front {
-    S3Front::open(folder, clock.clone(), &Settings::new(folder), Arc::new(OneUser)).unwrap()
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match S3Front::open(folder, clock.clone(), &Settings::new(folder), Arc::new(OneUser)) {
+            Ok(front) => return front,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// A running server; stopping it drops everything without a shutdown.

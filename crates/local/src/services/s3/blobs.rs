@@ -64,8 +64,11 @@ impl Blobs {
                 if name.to_str().is_some_and(|name| named.contains(&BlobId(name.to_owned()))) {
                     continue;
                 }
-                fs::remove_file(file.path())?;
-                removed += 1;
+                match fs::remove_file(file.path()) {
+                    Ok(()) => removed += 1,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(removed)

@@ -8,7 +8,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::conditions::timestamp;
-use super::index::{Read, Refusal};
+use super::index::Read;
 use super::records::{BucketRecord, Versioning};
 use super::{Cloud, OWNER_ID};
 
@@ -188,8 +188,8 @@ fn already_yours() -> S3Error {
     )
 }
 
-fn not_empty() -> Refusal {
-    s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty").into()
+fn not_empty() -> S3Error {
+    s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty")
 }
 
 fn too_many_buckets() -> S3Error {

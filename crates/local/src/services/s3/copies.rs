@@ -63,7 +63,7 @@ pub(super) async fn copy_object(cloud: &Cloud, request: S3Request<CopyObjectInpu
     };
     let tags = if retags { given_tags } else { source.tags.clone() };
     let algorithms = algorithms_of(input.checksum_algorithm.as_ref(), &source)?;
-    let received = gather(&cloud.blobs, vec![Box::new(move || Ok(Box::new(file) as Box<dyn io::Read>))], algorithms);
+    let received = gather(&cloud.blobs, vec![Box::new(move || Ok(Box::new(file)))], algorithms);
     let received = received.await?;
     let (record, versioning) =
         cloud.commit_object(input.bucket, input.key, received, description, tags, conditions).await?;

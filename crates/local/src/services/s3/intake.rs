@@ -22,6 +22,9 @@ const SLICE: usize = 1 << 20;
 /// The most bytes of one PUT or one part: 5 GiB.
 pub(super) const MOST_BYTES: u64 = 5 << 30;
 
+/// Opens stored bytes for [`gather`], on a thread that may block and when their turn comes.
+pub(super) type Source = Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>;
+
 /// What a client says about the bytes that it sends.
 #[derive(Debug, Default)]
 pub(super) struct Said {
@@ -74,11 +77,7 @@ pub(super) async fn receive(blobs: &Arc<Blobs>, body: Option<StreamingBlob>, sai
 }
 
 /// Reads stored bytes again into a new file: a copy, or the parts of an upload.
-pub(super) async fn gather(
-    blobs: &Arc<Blobs>,
-    sources: Vec<Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>>,
-    algorithms: Vec<Algorithm>,
-) -> S3Result<Received> {
+pub(super) async fn gather(blobs: &Arc<Blobs>, sources: Vec<Source>, algorithms: Vec<Algorithm>) -> S3Result<Received> {
     let intake = Intake::start(blobs, &algorithms).await?;
     let intake = blocking(move || {
         let mut intake = intake;

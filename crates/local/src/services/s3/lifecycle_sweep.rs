@@ -9,6 +9,7 @@ use redb::ReadableTable;
 use s3s::dto::LifecycleRule;
 
 use super::Cloud;
+use super::blobs::BlobId;
 use super::index::{Read, Refusal, Writer, decode};
 use super::lifecycle::{Due, due, upload_is_due};
 use super::records::{UploadRecord, VersionRecord};
@@ -19,7 +20,7 @@ const EVERY_MILLIS: i64 = 60 * 60 * 1000;
 /// Something of a bucket that the rules want gone.
 #[derive(Debug)]
 enum Task {
-    Version { bucket: String, key: String, due: Due, judged: VersionRecord },
+    Version { bucket: String, key: String, due: Due, judged: Option<BlobId> },
     Upload { bucket: String, key: String, id: String },
 }
 
@@ -96,7 +97,7 @@ fn judge(
         bucket: bucket.to_owned(),
         key: key.clone(),
         due,
-        judged: judged.clone(),
+        judged: judged.blob.clone(),
     }));
 }
 
@@ -135,7 +136,7 @@ fn perform(writer: &Writer<'_>, task: &Task, now: i64) -> Result<(), Refusal> {
         Task::Version { bucket, key, due: Due::Expire, judged } => {
             let Some(record) = writer.read().find_bucket(bucket)? else { return Ok(()) };
             let latest = writer.read().latest(bucket, key)?;
-            if latest.is_some_and(|(_, latest)| latest.blob == judged.blob && !latest.delete_marker) {
+            if latest.is_some_and(|(_, latest)| latest.blob == *judged && !latest.delete_marker) {
                 writer.delete(record.versioning, bucket, key, None, now)?;
             }
             Ok(())

@@ -203,7 +203,7 @@ pub(super) async fn list_versions(
         match entry {
             Entry::Group(prefix) => prefixes.push(CommonPrefix { prefix: Some(encoding.apply(&prefix)) }),
             Entry::One(key, listed) if listed.record.delete_marker => {
-                markers.push(marker(encoding.apply(&key), listed))
+                markers.push(marker(encoding.apply(&key), &listed));
             }
             Entry::One(key, listed) => versions.push(version(encoding.apply(&key), listed)),
         }
@@ -231,7 +231,7 @@ fn version(key: String, listed: ListedVersion) -> ObjectVersion {
     }
 }
 
-fn marker(key: String, listed: ListedVersion) -> DeleteMarkerEntry {
+fn marker(key: String, listed: &ListedVersion) -> DeleteMarkerEntry {
     DeleteMarkerEntry {
         key: Some(key),
         version_id: Some(listed.record.version_name().to_owned()),

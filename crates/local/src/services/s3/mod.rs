@@ -33,10 +33,12 @@ mod multipart;
 mod objects;
 mod operation;
 mod policy;
+mod reads;
 mod records;
 mod refusals;
 mod table;
 mod tags;
+mod unset_settings;
 mod uploads;
 
 use std::path::Path;

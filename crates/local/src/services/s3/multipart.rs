@@ -4,7 +4,6 @@
 //! upload and its parts are untouched; a failure changes nothing.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use s3s::dto::*;
@@ -15,7 +14,7 @@ use super::bucket_settings::malformed_xml;
 use super::checksums::{Algorithm, Checksums, composite, multipart_etag};
 use super::conditions::{WriteConditions, etag};
 use super::index::{Read, Refusal};
-use super::intake::gather;
+use super::intake::{Source, gather};
 use super::objects::version_to_show;
 use super::records::{PartRecord, UploadRecord, VersionRecord, Versioning};
 use super::uploads::{check_part_number, wanted_algorithm};
@@ -133,11 +132,10 @@ fn said_of_part(part: &CompletedPart) -> Checksums {
     }
 }
 
-fn sources(cloud: &Cloud, parts: &[PartRecord]) -> Vec<Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>> {
-    let source = |part: &PartRecord| {
+fn sources(cloud: &Cloud, parts: &[PartRecord]) -> Vec<Source> {
+    let source = |part: &PartRecord| -> Source {
         let (blobs, blob) = (Arc::clone(&cloud.blobs), part.blob.clone());
-        Box::new(move || Ok(Box::new(blobs.read(&blob)?) as Box<dyn io::Read>))
-            as Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>
+        Box::new(move || Ok(Box::new(blobs.read(&blob)?)))
     };
     parts.iter().map(source).collect()
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
-use super::{Cloud, bucket_settings, buckets, copies, deletes, lifecycle, lists, multipart, objects, tags, uploads};
+use super::{
+    Cloud, bucket_settings, buckets, copies, deletes, lifecycle, lists, multipart, objects, reads, tags,
+    unset_settings, uploads,
+};
 
 /// What `s3s` calls.
 pub(super) struct Handlers {
@@ -63,15 +66,15 @@ operations! {
     get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput = bucket_settings::get_ownership;
     put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput = bucket_settings::put_ownership;
     delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = bucket_settings::delete_ownership;
-    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = bucket_settings::get_acl;
-    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = bucket_settings::get_cors;
-    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput = bucket_settings::get_website;
-    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = bucket_settings::get_logging;
-    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput = bucket_settings::get_replication;
-    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput = bucket_settings::get_request_payment;
-    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput = bucket_settings::get_accelerate;
-    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = bucket_settings::get_notification;
-    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = bucket_settings::get_object_lock;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = unset_settings::get_acl;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = unset_settings::get_cors;
+    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput = unset_settings::get_website;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = unset_settings::get_logging;
+    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput = unset_settings::get_replication;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput = unset_settings::get_request_payment;
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput = unset_settings::get_accelerate;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = unset_settings::get_notification;
+    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = unset_settings::get_object_lock;
     get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput = lifecycle::get;
     put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = lifecycle::put;
     delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = lifecycle::delete;
@@ -84,10 +87,10 @@ operations! {
     delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = tags::delete_from_object;
 
     put_object(PutObjectInput) -> PutObjectOutput = objects::put;
-    get_object(GetObjectInput) -> GetObjectOutput = objects::get;
-    head_object(HeadObjectInput) -> HeadObjectOutput = objects::head;
-    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = objects::attributes;
-    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = objects::acl;
+    get_object(GetObjectInput) -> GetObjectOutput = reads::get;
+    head_object(HeadObjectInput) -> HeadObjectOutput = reads::head;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = reads::attributes;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = reads::acl;
     copy_object(CopyObjectInput) -> CopyObjectOutput = copies::copy_object;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput = deletes::delete_one;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = deletes::delete_many;
