@@ -36,7 +36,8 @@ fn show(problems: &Problems, global: &Global) -> ExitCode {
         return super::print(&events(problems));
     }
     // A warning is neither an error nor a result.
-    if !problems.is_empty() && !(global.quiet && problems.errors() == 0) {
+    let hushed = global.quiet && problems.errors() == 0;
+    if !problems.is_empty() && !hushed {
         out::note(&draw(problems, Look::for_stderr(global.color)));
     }
     ExitCode::SUCCESS
