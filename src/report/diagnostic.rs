@@ -12,6 +12,9 @@ use crate::spec::{Place, Problem, Problems, Severity};
 /// Drawn one by one, more than this many would hide the first ones.
 const MOST_DRAWN: usize = 50;
 
+/// A line longer than this (a file without line ends) would fill screens: only its number is given.
+const LONGEST_LINE: usize = 400;
+
 /// How to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -42,7 +45,10 @@ pub fn draw(problems: &Problems, look: Look) -> String {
     let source = NamedSource::new(&path, problems.source.shown());
     let mut drawn = String::new();
     for problem in problems.iter().take(MOST_DRAWN) {
-        let one = Drawn { problem, source: &source };
+        let too_long =
+            problem.labels.iter().any(|(place, _)| longest_line_around(&problems.source.text, *place) > LONGEST_LINE);
+        let at = problem.labels.first().filter(|_| too_long).map(|(place, _)| problems.source.location(*place));
+        let one = Drawn { problem, source: &source, at };
         let mut text = String::new();
         // Writing to a string cannot fail, and drawing only if a label is outside of the text: then the line has to do.
         if handler.render_report(&mut text, &one).is_err() {
@@ -59,6 +65,13 @@ pub fn draw(problems: &Problems, look: Look) -> String {
         drawn.push_str(&format!("{path}: {counts}\n"));
     }
     drawn
+}
+
+/// The longest of the lines that would be drawn for a place: its own and those before and after.
+fn longest_line_around(text: &str, place: Place) -> usize {
+    let lines_before = text[..text.floor_char_boundary(place.start)].rsplit('\n').take(2).map(str::len);
+    let lines_after = text[text.floor_char_boundary(place.start)..].split('\n').take(2).map(str::len);
+    lines_before.chain(lines_after).max().unwrap_or(0)
 }
 
 /// `2 errors, 1 warning`.
@@ -105,6 +118,8 @@ fn label_event(problems: &Problems, place: Place, text: &str) -> serde_json::Val
 struct Drawn<'a> {
     problem: &'a Problem,
     source: &'a NamedSource<String>,
+    /// The place in words, when it cannot be drawn.
+    at: Option<String>,
 }
 
 impl fmt::Debug for Drawn<'_> {
@@ -115,7 +130,11 @@ impl fmt::Debug for Drawn<'_> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&self.problem.message)?;
+        match &self.at {
+            Some(at) => write!(f, " (at {at})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -134,11 +153,11 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        (!self.problem.labels.is_empty()).then_some(self.source as &dyn SourceCode)
+        (!self.problem.labels.is_empty() && self.at.is_none()).then_some(self.source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        if self.problem.labels.is_empty() {
+        if self.problem.labels.is_empty() || self.at.is_some() {
             return None;
         }
         let labels = self.problem.labels.iter().enumerate().map(|(index, (place, text))| {

@@ -54,9 +54,13 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Client> {
     Some(Client { place: node.place, instance, key, ssh_from })
 }
 
+/// How keys begin that OpenSSH knows and EC2 does not take ("Amazon EC2 key pairs", Amazon EC2 user guide).
+const OTHER_KEYS: &[&str] = &["ecdsa-", "sk-", "ssh-dss"];
+
 fn public_key(reader: &mut Reader<'_>, path: &Value<String>) -> Option<Value<PathBuf>> {
     if path.get().contains("PRIVATE KEY") {
-        reader.report(private_key_found("`client.key` holds a private key", path));
+        let problem = private_key_found("`client.key` holds a private key", path);
+        reader.report(problem.help("take this key out of use, since whoever reads the stack file has it; then name the `.pub` file of a new pair"));
         return None;
     }
     if ["ssh-", "ecdsa-"].iter().any(|start| path.get().starts_with(start)) && path.get().contains(' ') {
@@ -70,10 +74,15 @@ fn public_key(reader: &mut Reader<'_>, path: &Value<String>) -> Option<Value<Pat
         Ok(text) if text.contains("PRIVATE KEY") => private_key_found("`client.key` names a private key", path),
         Ok(text) => match ssh_key::PublicKey::from_openssh(text.trim()).map(|key| key.algorithm()) {
             Ok(ssh_key::Algorithm::Rsa { .. } | ssh_key::Algorithm::Ed25519) => return Some(file),
-            Ok(other) => Problem::error(format!("EC2 takes no SSH keys of the type `{other}`"))
-                .at(path.place, "the key in this file")
-                .help("make one with `ssh-keygen -t ed25519`"),
-            Err(_) => Problem::error("`client.key` names a file that is not a public SSH key")
+            _ if OTHER_KEYS.iter().any(|start| text.starts_with(start)) => {
+                Problem::error("EC2 takes RSA and ED25519 keys, and no others")
+                    .at(
+                        path.place,
+                        format!("has a key of the type {}", quoted(text.split(' ').next().unwrap_or_default())),
+                    )
+                    .help("make one with `ssh-keygen -t ed25519`")
+            }
+            _ => Problem::error("`client.key` names a file that is not a public SSH key")
                 .at(path.place, "expected a line such as `ssh-ed25519 AAAA… you@host`")
                 .help("name the `.pub` file; `ssh-keygen -t ed25519` makes a pair"),
         },
@@ -129,8 +138,8 @@ fn cidr_problem(text: &Value<String>) -> Option<Problem> {
         return Some(problem.help("write the block that you connect from, such as `203.0.113.7/32`"));
     }
     if block.trunc() != block {
-        let problem =
-            Problem::error(format!("{shown} has bits set beyond its prefix")).at(text.place, "EC2 would refuse it");
+        let problem = Problem::error(format!("{shown} has bits set beyond its prefix"))
+            .at(text.place, "one address, or its whole block?");
         let help = if text.from_env { "set them to zero".to_owned() } else { format!("write `{}`", block.trunc()) };
         return Some(problem.help(help));
     }

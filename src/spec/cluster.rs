@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 
+use super::fields::Fields;
 use super::lists::{BROKER_TYPES, KAFKA_VERSIONS, PAST_KAFKA_VERSIONS};
 use super::nearest::quoted;
-use super::node::Node;
+use super::node::{Data, Node};
 use super::place::{Place, Spanned};
 use super::problem::Problem;
 use super::reader::Reader;
@@ -44,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Cluster> {
     let cluster = Cluster {
         place: node.place,
         existing: fields.identity(reader, "use"),
-        kafka_version: fields.text(reader, "kafka_version").unwrap_or_else(|| default("3.8.x")),
+        kafka_version: version(reader, &mut fields).unwrap_or_else(|| default("3.8.x")),
         brokers: fields.whole(reader, "brokers"),
         instance: fields
             .word(reader, "instance", "broker type of MSK", BROKER_TYPES)
@@ -77,6 +78,15 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Cluster> {
     }
     fields.finish();
     Some(cluster)
+}
+
+/// The version as text. YAML takes `3.6` for a number; what is wrong with it is that it is not `3.6.0`.
+fn version(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Value<String>> {
+    let node = fields.node("kafka_version")?;
+    match node.data {
+        Data::Number | Data::Whole(_) => Some(Value::written(node.written(reader.source).to_owned(), node.place)),
+        _ => reader.text(node, "`cluster.kafka_version`"),
+    }
 }
 
 /// Whether the brokers are of the express kind, which manage their storage and live in three zones.

@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Connector> {
     };
     fields.finish();
     if !matches!(connector.mcu.get(), 1 | 2 | 4 | 8) {
-        let problem = Problem::error("`connector.mcu` is 1, 2, 4 or 8");
+        let problem = Problem::error("`connector.mcu` has to be 1, 2, 4 or 8");
         reader.report(problem.at(connector.mcu.place, "MSK Connect has no workers of this size"));
     }
     if let Some(plugin) = &connector.plugin {
@@ -70,7 +70,7 @@ fn check_plugin(reader: &mut Reader<'_>, plugin: &Value<String>) {
         "https" | "s3" if good && is_archive(text) => {}
         "https" | "s3" if good => reader.report(not_an_archive(plugin)),
         "https" | "s3" => {
-            reader.report(Problem::error("`connector.plugin` is not a URL").at(plugin.place, "cannot be read as one"))
+            reader.report(Problem::error("`connector.plugin` is not a URL").at(plugin.place, "cannot be read as one"));
         }
         _ => {
             let scheme = if plugin.from_env { "this".to_owned() } else { quoted(scheme) };

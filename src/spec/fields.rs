@@ -59,8 +59,9 @@ impl<'n> Fields<'n> {
         let near = nearest(key, known.iter().copied());
         let problem = Problem::error(format!("unknown key {} in {}", quoted(key), self.what));
         let label = near.map_or("not known".to_owned(), |near| format!("did you mean `{near}`?"));
-        let help = (!known.is_empty())
-            .then(|| format!("{} may have {}", self.what, alternatives(&known).replace(" or ", " and ")));
+        // With the right word found, the list of all would only be in its way.
+        let help =
+            near.is_none().then(|| format!("{} may have {}", self.what, alternatives(&known).replace(" or ", " and ")));
         reader.report(problem.at(place, label).maybe_help(help));
         self.meant.extend(near.map(str::to_owned));
     }
@@ -156,7 +157,7 @@ impl<'n> Fields<'n> {
         let names = variants::<T>();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let called = self.called(key);
-        if !reader.is_one_of(&text, &format!("value of {called}").replace('`', ""), &names) {
+        if !reader.is_one_of(&text, &format!("value of {called}"), &names) {
             return default;
         }
         let deserializer: StrDeserializer<'_, SerdeError> = text.get().as_str().into_deserializer();

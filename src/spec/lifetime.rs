@@ -30,7 +30,7 @@ pub(super) fn ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Value<Duration
     };
     if !(SHORTEST..=LONGEST).contains(&ttl) {
         let label = if ttl < SHORTEST { "too short" } else { "too long" };
-        reader.report(Problem::error("`ttl` is from a minute to 365 days").at(text.place, label).help(HELP));
+        reader.report(Problem::error("`ttl` has to be from a minute to 365 days").at(text.place, label).help(HELP));
         return None;
     }
     Some(text.map(|_| ttl))
@@ -41,7 +41,7 @@ pub(super) fn protect(reader: &mut Reader<'_>, node: &Node, tables: &[Table]) ->
     let items = reader.list(node, "`protect`").unwrap_or_default();
     let mut protected = Vec::new();
     for item in items {
-        let Some(entry) = reader.identity(item, "what `protect` names") else { continue };
+        let Some(entry) = reader.identity(item, "an entry of `protect`") else { continue };
         check_protected(reader, &entry, item.place, tables);
         protected.push(entry);
     }

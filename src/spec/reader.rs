@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         if *number.get() < least || *number.get() > most {
             let label =
                 if number.from_env { "not in that range".to_owned() } else { format!("{number} is not in that range") };
-            self.report(Problem::error(format!("{what} is {}", range(least, most))).at(node.place, label));
+            self.report(Problem::error(format!("{what} has to be {}", range(least, most))).at(node.place, label));
             return None;
         }
         u32::try_from(*number.get()).ok().map(|whole| number.map(|_| whole))
@@ -183,12 +183,11 @@ impl<'a> Reader<'a> {
             return true;
         }
         if text.from_env {
-            let problem =
-                Problem::error(format!("{what} is not one that is known")).at(text.place, "its value is not known");
+            let problem = Problem::error(format!("this variable's value is not a {what}")).at(text.place, "not known");
             self.report(problem.help(word_list(words)));
             return false;
         }
-        let problem = Problem::error(format!("{} is not a {}", quoted(text.get()), what.trim_matches('`')));
+        let problem = Problem::error(format!("{} is not a {what}", quoted(text.get())));
         let (label, help) = match nearest(text.get(), words.iter().copied()) {
             Some(near) => (format!("did you mean `{near}`?"), word_list(words)),
             None => ("not known".to_owned(), word_list(words)),
@@ -210,7 +209,7 @@ fn word_list(words: &[&str]) -> String {
     const MOST: usize = 12;
     match words.len() {
         0..=MOST => format!("write {}", alternatives(words)),
-        all => format!("{all} are known, such as {}; `pinfra schema` lists them", alternatives(&words[..3])),
+        all => format!("`pinfra schema` lists all {all} that are known"),
     }
 }
 

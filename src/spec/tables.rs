@@ -47,10 +47,16 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Table> {
 
 fn read_table(reader: &mut Reader<'_>, name: &str, name_place: Place, node: &Node) -> Option<Table> {
     check_name(reader, name, name_place);
+    let help = "name the field that identifies a row, such as `key: index`";
+    if let Data::Null = node.data {
+        let problem = Problem::error(format!("`key` is missing in `tables.{}`", quoted(name).trim_matches('`')));
+        reader.report(problem.at(name_place, "nothing follows").help(help));
+        return None;
+    }
     let mut fields = reader.fields::<Table>(node, &format!("`tables.{}`", quoted(name).trim_matches('`')))?;
     let clean = fields.text(reader, "clean").and_then(|path| paths::file(reader, &path, "`clean`", Some("sql")));
-    let help = "name the field that identifies a row, such as `key: index`";
-    let key = fields.required(reader, "key", help).and_then(|key| reader.identity(key, "`key`"));
+    let called = fields.called("key");
+    let key = fields.required(reader, "key", help).and_then(|key| reader.identity(key, &called));
     fields.finish();
     let key = key?;
     check_key(reader, &key);

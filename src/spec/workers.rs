@@ -152,7 +152,7 @@ fn cleaner(reader: &mut Reader<'_>, node: &Node) -> Option<Cleaner> {
 }
 
 fn event_source(reader: &mut Reader<'_>, text: Value<String>) -> Option<Value<EventSource>> {
-    const HELP: &str = "write `sample`, `mysql://user:${env:PASSWORD}@host:3306/database` or `sqlite:path/to/file.db`";
+    const HELP: &str = "write `sample`, `mysql://user:${env:PASSWORD}@host:3306/database` or `sqlite:rows.db`";
     let written = text.get();
     if written == "sample" {
         return Some(text.map(|_| EventSource::Sample));
@@ -207,13 +207,19 @@ fn check_schedule(reader: &mut Reader<'_>, schedule: &Value<String>) {
         5 => match parser.parse(schedule.get()) {
             Ok(_) => return,
             Err(_) if schedule.from_env => "cannot be read".to_owned(),
-            Err(error) => error.to_string().trim_end_matches('.').to_lowercase(),
+            Err(error) => cron_reason(&error),
         },
         found => format!("{found} fields instead of five"),
     };
     reader.report(
         Problem::error("`workers.cleaner.schedule` is not a cron expression").at(schedule.place, label).help(HELP),
     );
+}
+
+/// The parser's reason without its class: `component error: number out of bounds`.
+fn cron_reason(error: &croner::errors::CronError) -> String {
+    let text = error.to_string();
+    text.rsplit(": ").next().unwrap_or(&text).trim_end_matches('.').to_lowercase()
 }
 
 fn check_ports(reader: &mut Reader<'_>, workers: &Workers) {

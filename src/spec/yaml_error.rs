@@ -8,6 +8,11 @@ use super::source::Source;
 
 /// What to call a YAML error, where it is, and what to do.
 pub(super) fn explain(error: &Error, source: &Source) -> Problem {
+    // What is wrong inside of an alias is said of the place that uses it.
+    let cause = match error {
+        Error::AliasError { error, .. } => error.as_ref(),
+        other => other,
+    };
     let place = error.location().map_or(Place::default(), |location| {
         let number = |n: u64| usize::try_from(n).unwrap_or(1);
         let start = match location.span().byte_offset() {
@@ -16,9 +21,9 @@ pub(super) fn explain(error: &Error, source: &Source) -> Problem {
         };
         visible(start, source)
     });
-    let text = bare_message(error);
+    let text = bare_message(cause);
     let line = source.line_at(place.start);
-    let (message, label, help) = match error {
+    let (message, label, help) = match cause {
         Error::MultipleDocuments { .. } => (
             "there is more than one YAML document in the file".to_owned(),
             "the second starts here",
@@ -61,6 +66,9 @@ pub(super) fn explain(error: &Error, source: &Source) -> Problem {
             "unexpected here",
             Some("give the keys of a section the same indentation, and put text that holds `: ` in quotes"),
         ),
+        _ if text.contains("unclosed bracket") => {
+            ("a `{` or `[` is never closed".to_owned(), "opened here", Some("close it with `}` or `]`"))
+        }
         _ if text.contains("flow") || text.contains("illegal placement of ':'") => (
             "a `{` or `[` was opened and not closed, or a comma is missing".to_owned(),
             "this cannot come here",
@@ -104,7 +112,7 @@ fn unknown_anchor() -> (String, &'static str, Option<&'static str>) {
 /// The message without the place, which is shown in its own way.
 fn bare_message(error: &Error) -> String {
     let text = error.without_snippet().to_string();
-    match text.rfind(" at line ") {
+    match text.find(" at line ") {
         Some(end) => text[..end].to_owned(),
         None => text,
     }

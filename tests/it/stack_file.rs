@@ -23,7 +23,10 @@ fn folder() -> tempfile::TempDir {
     write("plugin.tar", "");
     write("rows.db", "");
     write("key.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ you@host\n");
-    write("ecdsa.pub", "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc= you@host\n");
+    write(
+        "ecdsa.pub",
+        "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc= you@host\n",
+    );
     write("key", "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n");
     dir
 }
@@ -57,7 +60,8 @@ fn drawn(text: &str) -> String {
         Err(problems) => problems.clone(),
     };
     let prefix = format!("{}/", folder.path().display());
-    format!("{}{}", if result.is_ok() { "(the file is right)\n\n" } else { "" }, draw(&problems, PLAIN)).replace(&prefix, "")
+    format!("{}{}", if result.is_ok() { "(the file is right)\n\n" } else { "" }, draw(&problems, PLAIN))
+        .replace(&prefix, "")
 }
 
 macro_rules! mistakes {
@@ -91,6 +95,7 @@ mistakes! {
     yaml_alias_of_itself: "name: dev\nlake: &lake [*lake]\n";
     yaml_alias_bomb: "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";
     yaml_deep: format!("name: dev\nlake: {}\n", "[".repeat(200));
+    yaml_line_of_a_thousand_characters: format!("{{ name: dev, laek: {{}}, tags: {{ note: {} }} }}\n", "a".repeat(1000));
     yaml_control_character: "name: dev\ntags: { a: \u{1b}[31m }\n";
     yaml_variable_in_braces: "name: dev\ntags: { owner: ${env:OWNER} }\n";
     yaml_merge_of_text: "name: dev\nlake:\n  <<: yes\n";
@@ -197,7 +202,8 @@ mistakes! {
 
 #[test]
 fn the_smallest_stack_takes_the_defaults() {
-    let stack = parse("name: dev\ntables:\n  pin: { key: index, clean: clean/pin.sql }\nstreams: {}\nlake: {}\n").unwrap();
+    let stack =
+        parse("name: dev\ntables:\n  pin: { key: index, clean: clean/pin.sql }\nstreams: {}\nlake: {}\n").unwrap();
     let streams = stack.streams.as_ref().unwrap();
     assert_eq!((stack.target.value, stack.region.as_str()), (Target::Local, "us-east-1"));
     assert!(matches!(streams.capacity(), Capacity::Provisioned { shards } if *shards.get() == 1));
@@ -242,7 +248,8 @@ fn merges_and_aliases_work() {
 
 #[test]
 fn sections_that_cannot_be_made_yet_are_warnings_and_can_be_errors() {
-    let stack = parse("name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\nclient: {}\nworkers: {}\n").unwrap();
+    let stack =
+        parse("name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\nclient: {}\nworkers: {}\n").unwrap();
     let sections: Vec<&str> = stack.sections_not_built().iter().map(|(section, _)| *section).collect();
     assert_eq!(sections, ["cluster", "client", "workers"]);
     assert_eq!((stack.warnings().errors(), stack.warnings().warnings()), (0, 3));
@@ -259,7 +266,8 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 
 #[test]
 fn many_mistakes_are_drawn_up_to_a_limit_and_counted() {
-    let text: String = std::iter::once("name: dev\n".to_owned()).chain((0..500).map(|n| format!("unknown{n}: 1\n"))).collect();
+    let text: String =
+        std::iter::once("name: dev\n".to_owned()).chain((0..500).map(|n| format!("unknown{n}: 1\n"))).collect();
     let problems = parse(&text).unwrap_err();
     let drawn = draw(&problems, PLAIN);
     assert!(drawn.ends_with(&format!("and 450 more\n{}: 500 errors\n", problems.source.path.display())), "{drawn}");
@@ -345,14 +353,21 @@ fn the_schema_says_what_the_reader_enforces() {
     assert_eq!(schema["additionalProperties"], false);
     assert!(!schema.to_string().contains("\"null\""));
     let retention = property(&schema, property(&schema, &schema, "streams"), "retention_hours");
-    assert_eq!((&retention["minimum"], &retention["maximum"], &retention["default"]), (&24.into(), &8760.into(), &24.into()));
+    assert_eq!(
+        (&retention["minimum"], &retention["maximum"], &retention["default"]),
+        (&24.into(), &8760.into(), &24.into())
+    );
     // Each key that the schema knows is read: a value of a wrong type is refused wherever it stands.
     for (section, rule) in schema["properties"].as_object().unwrap() {
-        let rule = rule["$ref"].as_str().map_or(rule, |reference| schema.pointer(reference.trim_start_matches('#')).unwrap());
+        let rule =
+            rule["$ref"].as_str().map_or(rule, |reference| schema.pointer(reference.trim_start_matches('#')).unwrap());
         assert!(rule["description"].is_string(), "`{section}` has no description");
         for key in rule["properties"].as_object().into_iter().flat_map(|properties| properties.keys()) {
             let problems = parse(&format!("name: dev\n{section}:\n  {key}: [[]]\n")).unwrap_err();
-            assert!(problems.iter().any(|problem| problem.message.contains(key.as_str())), "`{section}.{key}`: {problems}");
+            assert!(
+                problems.iter().any(|problem| problem.message.contains(key.as_str())),
+                "`{section}.{key}`: {problems}"
+            );
         }
     }
 }
@@ -399,7 +414,8 @@ fn init_takes_the_name_of_the_folder_only_when_it_can_name_a_stack() {
 fn validate_says_on_which_stream_and_with_which_code() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("bad.yaml"), "name: dev\nlaek: {}\n").unwrap();
-    std::fs::write(dir.path().join("good.yaml"), "name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\n").unwrap();
+    std::fs::write(dir.path().join("good.yaml"), "name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\n")
+        .unwrap();
 
     let bad = pinfra(dir.path(), &["validate", "bad.yaml"]);
     assert_eq!((bad.status.code(), text(&bad.stdout)), (Some(1), ""));

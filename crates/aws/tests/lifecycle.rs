@@ -29,7 +29,7 @@ async fn cloud() -> Cloud {
     }
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { settle: Duration::from_millis(30), ..Settings::new(folder.path()) };
-    let local = LocalCloud::start(settings).await.unwrap();
+    let local = LocalCloud::start(settings).unwrap();
     let endpoint = Endpoint {
         url: local.endpoint().to_owned(),
         access_key: local.access_key().to_owned(),
@@ -302,7 +302,7 @@ async fn a_dead_endpoint_and_wrong_credentials_are_told_quickly() {
     assert_eq!(error.kind, ErrorKind::Unreachable);
     assert!(error.hint.is_some());
     let folder = tempfile::tempdir().unwrap();
-    let local = LocalCloud::start(Settings::new(folder.path())).await.unwrap();
+    let local = LocalCloud::start(Settings::new(folder.path())).unwrap();
     let error = Clients::connect(&connection(local.endpoint())).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Credentials, "{error}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());

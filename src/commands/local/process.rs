@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pinfra_aws::clients::Endpoint;
-use pinfra_local::{LocalCloud, Settings};
+use pinfra_local::{LocalCloud, Settings, StartError};
 use serde::Deserialize;
 
 use super::admin::{self, Server};
@@ -29,8 +29,10 @@ const FOR_STACKS: &str = "for-stacks";
 #[derive(Deserialize)]
 pub(super) struct Credentials {
     /// Sent with requests.
+    #[serde(rename = "access_key_id")]
     pub(super) access_key: String,
     /// Never sent.
+    #[serde(rename = "secret_access_key")]
     pub(super) secret_key: String,
 }
 
@@ -50,11 +52,9 @@ pub(super) async fn serve(context: &Context, folder: &Path, start: &LocalStart) 
         limits: !start.no_limits,
         ..Settings::new(folder)
     };
-    let cloud = match LocalCloud::start(settings.clone()).await {
+    let cloud = match LocalCloud::start(settings.clone()) {
         // The port it had before may be somebody else's now; nobody asked for that one.
-        Err(error) if start.port.is_none() && error.is_port_taken() => {
-            LocalCloud::start(Settings { port: 0, ..settings }).await
-        }
+        Err(StartError::Bind { .. }) if start.port.is_none() => LocalCloud::start(Settings { port: 0, ..settings }),
         started => started,
     };
     let cloud = cloud.map_err(|error| Failure::from_error(&error))?;
