@@ -13,38 +13,38 @@ use crate::report::{Failure, Paint, out, summary};
 use crate::spec::Problems;
 
 /// The global options, resolved.
-pub struct Context {
+pub(super) struct Context {
     /// As given on the command line.
-    pub global: Global,
+    pub(super) global: Global,
     /// Colour of what goes to stdout.
-    pub paint_out: Paint,
+    pub(super) paint_out: Paint,
     /// Colour of what goes to stderr.
-    pub paint: Paint,
+    pub(super) paint: Paint,
     /// Ends the command's first line: when it was started.
-    pub started: Instant,
+    pub(super) started: Instant,
 }
 
 impl Context {
     /// From the command line.
-    pub fn new(global: Global) -> Context {
+    pub(super) fn new(global: Global) -> Context {
         let (paint_out, paint) = (Paint::stdout(global.color), Paint::stderr(global.color));
         Context { global, paint_out, paint, started: Instant::now() }
     }
 
     /// The folder under which everything of this project is kept.
-    pub fn state_dir(&self) -> &PathBuf {
+    pub(super) fn state_dir(&self) -> &PathBuf {
         &self.global.state
     }
 
     /// Tells people something, unless they want quiet or a program reads.
-    pub fn tell(&self, text: &str) {
+    pub(super) fn tell(&self, text: &str) {
         if !self.global.quiet && !self.global.json {
             out::note(text);
         }
     }
 
     /// Prints a result: `text` for people, `value` as a line of JSON for programs.
-    pub fn result(&self, text: &str, event: &str, value: Value) -> Result<(), Failure> {
+    pub(super) fn result(&self, text: &str, event: &str, value: Value) -> Result<(), Failure> {
         if !self.global.json {
             return out::data(text);
         }
@@ -56,7 +56,7 @@ impl Context {
     }
 
     /// Tells what is wrong with a stack file without stopping at it.
-    pub fn warn(&self, problems: &Problems) -> Result<(), Failure> {
+    pub(super) fn warn(&self, problems: &Problems) -> Result<(), Failure> {
         if self.global.json {
             return out::data(&diagnostic::events(problems));
         }
@@ -67,7 +67,7 @@ impl Context {
     }
 
     /// Tells what went wrong: people on stderr, programs as JSON events.
-    pub fn fail(&self, failure: &Failure) {
+    pub(super) fn fail(&self, failure: &Failure) {
         if self.global.json {
             // Where stdout takes nothing, stderr is what is left.
             let _ = out::data(&failure.events());
@@ -79,7 +79,7 @@ impl Context {
     }
 
     /// With `--verbose`, how many requests were made.
-    pub fn tell_requests(&self, clients: &Clients) -> Result<(), Failure> {
+    pub(super) fn tell_requests(&self, clients: &Clients) -> Result<(), Failure> {
         if !self.global.verbose {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl Context {
     }
 
     /// Who reads the progress of a run.
-    pub fn reader(&self) -> Reader {
+    pub(super) fn reader(&self) -> Reader {
         use std::io::IsTerminal;
         if self.global.json {
             Reader::Program

@@ -13,7 +13,7 @@ use crate::report::Failure;
 use crate::spec::Target;
 
 /// Destroys the stack that `given` names.
-pub async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
     let chosen = choose(context, given)?;
     let (target, region) = place(context, &chosen)?;
     let store = stacks::open(context, &chosen.name, "down")?;

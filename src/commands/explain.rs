@@ -9,7 +9,7 @@ use crate::report::{Failure, duration};
 use crate::spec::nearest::nearest;
 
 /// Explains one kind, or lists them all.
-pub fn run(context: &Context, kind: Option<&str>) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, kind: Option<&str>) -> Result<(), Failure> {
     let Some(wanted) = kind else {
         let width = KINDS.iter().map(|info| info.kind.len()).max().unwrap_or(0);
         let lines: String = KINDS.iter().map(|info| format!("{:width$}  {}\n", info.kind, info.summary)).collect();

@@ -11,7 +11,7 @@ use crate::expand::expand;
 use crate::report::{Failure, out, svg};
 
 /// Prints the graph.
-pub fn run(file: &Path, format: GraphFormat) -> Result<(), Failure> {
+pub(super) fn run(file: &Path, format: GraphFormat) -> Result<(), Failure> {
     let stack = stacks::load(file)?;
     // Names hold the account, which only the cloud knows; edges do not depend on it.
     let place = Place { target: String::new(), region: stack.region.value.clone(), account: "000000000000".to_owned() };

@@ -17,7 +17,7 @@ struct Output {
 }
 
 /// Prints the outputs of the stack that `given` names, or the one called `show`.
-pub fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result<(), Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
         return Err(Failure::new(format!("the stack `{}` has no outputs, since nothing of it is there", chosen.name))
@@ -44,7 +44,7 @@ pub fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result
 }
 
 /// The outputs as a table.
-pub fn draw(context: &Context, state: &State) -> String {
+pub(super) fn draw(context: &Context, state: &State) -> String {
     let outputs = of(context, state);
     let width = outputs.iter().map(|output| output.name.len()).max().unwrap_or(0);
     let mut text = String::new();

@@ -15,7 +15,7 @@ use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
 /// Shows the plan. Returns whether there are changes.
-pub async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
+pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
     let stack = stacks::load_to_make(file)?;
     let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
@@ -37,7 +37,7 @@ pub async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
 }
 
 /// Where the stack lives, and the plan that makes it what its file says.
-pub async fn make(
+pub(super) async fn make(
     stack: &Stack,
     state: &State,
     clients: &Clients,
@@ -60,7 +60,7 @@ async fn of(graph: &Graph, state: &State, clients: &Clients) -> Result<Plan, Fai
 }
 
 /// What could not be read, the same cause told once.
-pub fn cannot_read(unreadable: &pinfra_engine::observe::Unreadable) -> Failure {
+pub(super) fn cannot_read(unreadable: &pinfra_engine::observe::Unreadable) -> Failure {
     let Some((address, error)) = unreadable.first() else { return Failure::new("something could not be read") };
     let more = match unreadable.len() {
         1 => String::new(),

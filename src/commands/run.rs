@@ -12,7 +12,7 @@ use crate::report::{Failure, plan as plan_view, progress, summary};
 use crate::spec::Target;
 
 /// Shows what is about to be done and asks, where that is called for: on AWS, unless `--yes` was given.
-pub fn ask(context: &Context, plan: &Plan, target: Target, yes: bool) -> Result<(), Failure> {
+pub(super) fn ask(context: &Context, plan: &Plan, target: Target, yes: bool) -> Result<(), Failure> {
     if target == Target::Local || yes {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub fn ask(context: &Context, plan: &Plan, target: Target, yes: bool) -> Result<
 }
 
 /// Carries `plan` out and tells how it ended.
-pub async fn carry_out(
+pub(super) async fn carry_out(
     context: &Context,
     plan: &Plan,
     catalog: &Catalog,

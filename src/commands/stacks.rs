@@ -11,20 +11,20 @@ use crate::report::{Failure, count};
 use crate::spec::{self, Stack, Target};
 
 /// The folder of the local cloud, which is not a stack's.
-pub const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 
 /// A stack that a command was pointed at.
-pub struct Chosen {
+pub(super) struct Chosen {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its stack file, when that is how it was named.
-    pub file: Option<Stack>,
+    pub(super) file: Option<Stack>,
     /// What is recorded of it, read without a lock.
-    pub state: Option<State>,
+    pub(super) state: Option<State>,
 }
 
 /// The stack that `given` names: a stack file, a name, or nothing when only one is recorded.
-pub fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, Failure> {
+pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, Failure> {
     let Some(given) = given else {
         let mut names = recorded(context.state_dir())?;
         return match names.len() {
@@ -64,12 +64,12 @@ fn is_a_name(text: &str) -> bool {
 }
 
 /// Where a stack's state is kept.
-pub fn folder(context: &Context, name: &str) -> PathBuf {
+pub(super) fn folder(context: &Context, name: &str) -> PathBuf {
     context.state_dir().join(name)
 }
 
 /// The names of the stacks of which something is recorded, in order.
-pub fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
+pub(super) fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
     let Ok(entries) = std::fs::read_dir(state_dir) else { return Ok(names) };
     for entry in entries.filter_map(Result::ok) {
@@ -87,26 +87,26 @@ pub fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// Reads a stack file. Warnings are for `validate`; here only what is wrong counts.
-pub fn load(path: &Path) -> Result<Stack, Failure> {
+pub(super) fn load(path: &Path) -> Result<Stack, Failure> {
     Ok(spec::load(path, &spec::environment_variable)?)
 }
 
 /// Reads a stack file whose resources are about to be made: sections that this version cannot make are errors.
-pub fn load_to_make(path: &Path) -> Result<Stack, Failure> {
+pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
     let stack = load(path)?;
     let problems = stack.not_built_errors();
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }
 
 /// Takes the stack's lock and opens its state.
-pub fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
+pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
     let folder = folder(context, name);
     let lock = Lock::take(&folder, command)?;
     Ok(StateStore::open(lock, name)?)
 }
 
 /// The target of the command line, which wins over the stack file's.
-pub fn target(context: &Context, stack: &Stack) -> Target {
+pub(super) fn target(context: &Context, stack: &Stack) -> Target {
     match context.global.target {
         Some(TargetArg::Local) => Target::Local,
         Some(TargetArg::Aws) => Target::Aws,
@@ -115,12 +115,12 @@ pub fn target(context: &Context, stack: &Stack) -> Target {
 }
 
 /// The target that state recorded.
-pub fn recorded_target(place: &Place) -> Target {
+pub(super) fn recorded_target(place: &Place) -> Target {
     if place.target == Target::Aws.name() { Target::Aws } else { Target::Local }
 }
 
 /// Where the stack file, the command line and what is recorded say that a stack lives.
-pub fn place(context: &Context, stack: &Stack, state: Option<&State>) -> Result<(Target, String), Failure> {
+pub(super) fn place(context: &Context, stack: &Stack, state: Option<&State>) -> Result<(Target, String), Failure> {
     let target = target(context, stack);
     let region = stack.region.value.clone();
     let recorded = state.filter(|state| !state.resources.is_empty()).and_then(|state| state.place.as_ref());
@@ -139,7 +139,7 @@ pub fn place(context: &Context, stack: &Stack, state: Option<&State>) -> Result<
 }
 
 /// Whether any stack is being worked on now, besides those of this process.
-pub fn any_locked(state_dir: &Path) -> bool {
+pub(super) fn any_locked(state_dir: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(state_dir) else { return false };
     entries.filter_map(Result::ok).any(|entry| {
         pinfra_engine::state::holder(&entry.path()).ok().flatten().is_some_and(|holder| {

@@ -11,7 +11,7 @@ use super::{local, plan, stacks};
 use crate::report::{Failure, count};
 
 /// Shows the stack that `given` names. Returns whether it is healthy.
-pub async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure> {
+pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
         context.result(&format!("stack {}: nothing is there\n", chosen.name), "status", json!({"stack": chosen.name, "resources": []}))?;

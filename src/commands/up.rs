@@ -13,7 +13,7 @@ use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
 /// Makes the stack of `file`.
-pub async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
     let stack = stacks::load_to_make(file)?;
     let store = stacks::open(context, &stack.name, "up")?;
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;

@@ -4,36 +4,36 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A folder with a state of its own. Whatever local cloud it holds is stopped with it.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     /// The folder.
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// What one run of the program said.
-pub struct Said {
+pub(crate) struct Said {
     /// Its exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Its stdout.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Its stderr.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Sandbox {
     /// An empty folder.
-    pub fn new() -> Sandbox {
+    pub(crate) fn new() -> Sandbox {
         Sandbox { folder: tempfile::tempdir().unwrap() }
     }
 
     /// Writes a file into it.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
     /// The program, ready to run in the folder and blind to the user's AWS configuration.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinfra"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars() {
@@ -48,19 +48,19 @@ impl Sandbox {
     }
 
     /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         said(&self.command(arguments).output().unwrap())
     }
 
     /// Runs the program, which has to succeed.
-    pub fn ok(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> Said {
         let said = self.run(arguments);
         assert_eq!(said.code, 0, "{arguments:?}\n{}\n{}", said.stdout, said.stderr);
         said
     }
 
     /// What the local cloud was asked so far, by `<service>.<operation>`, from its own count.
-    pub fn requests(&self) -> std::collections::BTreeMap<String, u64> {
+    pub(crate) fn requests(&self) -> std::collections::BTreeMap<String, u64> {
         let server = self.server();
         let body = self.get(&server, "/_pinfra/requests");
         let counts: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -74,7 +74,7 @@ impl Sandbox {
     }
 
     /// What the running local cloud has written down about itself.
-    pub fn server(&self) -> serde_json::Value {
+    pub(crate) fn server(&self) -> serde_json::Value {
         let text = std::fs::read(self.folder.path().join(".pinfra/local/server.json")).unwrap();
         serde_json::from_slice(&text).unwrap()
     }
@@ -96,7 +96,7 @@ impl Sandbox {
 }
 
 /// Exit code and text of a finished run.
-pub fn said(output: &Output) -> Said {
+pub(crate) fn said(output: &Output) -> Said {
     Said {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -114,7 +114,7 @@ impl Drop for Sandbox {
 }
 
 /// A stack file of three streams and a lake.
-pub const STREAMS: &str = "name: pins
+pub(crate) const STREAMS: &str = "name: pins
 tables:
   pin: { key: index }
   geo: { key: ind }

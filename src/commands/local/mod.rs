@@ -19,7 +19,7 @@ use crate::spec::Target;
 const REGION: &str = "us-east-1";
 
 /// Runs `pinfra local …`.
-pub async fn run(context: &Context, command: LocalCommand) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, command: LocalCommand) -> Result<(), Failure> {
     let folder = folder(context);
     match command {
         LocalCommand::Start(start) if start.foreground => process::serve(context, &folder, &start).await,
@@ -75,15 +75,15 @@ async fn status(context: &Context, env: bool) -> Result<(), Failure> {
 }
 
 /// A target that can be talked to.
-pub struct Connected {
+pub(super) struct Connected {
     /// How.
-    pub connection: Connection,
+    pub(super) connection: Connection,
     is_local: bool,
 }
 
 impl Connected {
     /// Ends what was started only for a stack, when no stack is left.
-    pub async fn release(&self, context: &Context) {
+    pub(super) async fn release(&self, context: &Context) {
         if self.is_local {
             process::stop_if_idle(context, &folder(context)).await;
         }
@@ -91,7 +91,7 @@ impl Connected {
 }
 
 /// Makes sure that the target can be talked to: a local cloud is started when it is not running.
-pub async fn connect(context: &Context, target: Target, region: &str) -> Result<Connected, Failure> {
+pub(super) async fn connect(context: &Context, target: Target, region: &str) -> Result<Connected, Failure> {
     let endpoint = match target {
         Target::Aws => None,
         Target::Local => Some(process::ensure_running(context, &folder(context)).await?),
@@ -101,7 +101,7 @@ pub async fn connect(context: &Context, target: Target, region: &str) -> Result<
 }
 
 /// The same, but a local cloud that is not running is a failure.
-pub fn connect_if_running(context: &Context, target: Target, region: &str) -> Result<Connection, Failure> {
+pub(super) fn connect_if_running(context: &Context, target: Target, region: &str) -> Result<Connection, Failure> {
     let endpoint = match target {
         Target::Aws => None,
         Target::Local => {
@@ -118,7 +118,7 @@ pub fn connect_if_running(context: &Context, target: Target, region: &str) -> Re
 }
 
 /// What other tools need to reach the local cloud: name, value, whether it is a secret.
-pub fn outputs(context: &Context) -> Vec<(String, String, bool)> {
+pub(super) fn outputs(context: &Context) -> Vec<(String, String, bool)> {
     let folder = folder(context);
     let Some(server) = admin::recorded(&folder) else { return Vec::new() };
     let mut outputs = vec![("endpoint".to_owned(), server.endpoint, false)];
