@@ -1,5 +1,7 @@
 //! A running local cloud: who is let in, what STS, SSM and Tagging answer, and how it starts and stops.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail it by panicking")]
+
 mod support;
 
 use std::fs;

@@ -155,7 +155,7 @@ impl Front {
         }
         // Under `<bucket>.localhost` the same path is an object's.
         if host == Host::Itself && request.uri().path().starts_with("/_pinfra/") {
-            return whole(self.admin(&request));
+            return whole(admin::answer(&request, &self.status, &self.counts(), &self.stop_requested));
         }
         if s3_name::is_s3(&signs_of(&request)) {
             return self.s3(host, request).await;
@@ -164,18 +164,6 @@ impl Front {
         match self.api(request, &request_id).await {
             Ok(response) => whole(response),
             Err(refused) => whole(refused.response(&request_id)),
-        }
-    }
-
-    fn admin(&self, request: &Request<Incoming>) -> Response<Bytes> {
-        match admin::ask(request.method(), request.uri().path(), request.headers(), &self.status.token) {
-            Ok(admin::Ask::Status) => admin::status(&self.status, &self.counts()),
-            Ok(admin::Ask::Requests) => admin::requests(&self.counts()),
-            Ok(admin::Ask::Stop) => {
-                self.stop_requested.cancel();
-                admin::stopping()
-            }
-            Err(refused) => refused,
         }
     }
 

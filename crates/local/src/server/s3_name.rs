@@ -34,7 +34,8 @@ pub(super) fn is_s3(signs: &Signs<'_>) -> bool {
             || value.starts_with("application/x-amz-cbor")
     });
     let action = signs.query.split('&').any(|pair| pair.starts_with("Action="));
-    !signs.has_target && !action && !(signs.method == Method::POST && form)
+    let another = signs.has_target || action || (signs.method == Method::POST && form);
+    !another
 }
 
 /// The service in `Credential=<key>/<date>/<region>/<service>/aws4_request`.
