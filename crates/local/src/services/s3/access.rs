@@ -1,0 +1,134 @@
+//! Who may ask: the keys of the local cloud, checked by `s3s` against the signature.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::host::{S3Host, VirtualHost};
+use s3s::{S3Result, s3_error};
+use subtle::ConstantTimeEq;
+
+/// The credentials of the local cloud.
+pub trait Secrets: Send + Sync {
+    /// The secret of an access key; `None` if there is no such key, or no longer.
+    fn secret_of(&self, access_key: &str) -> Option<SecretOfKey>;
+}
+
+/// What belongs to an access key.
+#[derive(Clone)]
+pub struct SecretOfKey {
+    /// The secret access key.
+    pub secret: String,
+    /// The session token that must come with temporary credentials.
+    pub session_token: Option<String>,
+}
+
+/// Looks secrets up for the signature check.
+pub(super) struct Auth {
+    pub(super) secrets: Arc<dyn Secrets>,
+}
+
+impl S3Auth for Auth {
+    fn get_secret_key<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        access_key: &'life1 str,
+    ) -> Pin<Box<dyn Future<Output = S3Result<SecretKey>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        let found = self.secrets.secret_of(access_key).map(|key| SecretKey::from(key.secret));
+        Box::pin(std::future::ready(found.ok_or_else(|| {
+            s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
+        })))
+    }
+}
+
+/// Refuses anonymous requests, and temporary keys without their session token.
+pub(super) struct Access {
+    pub(super) secrets: Arc<dyn Secrets>,
+}
+
+impl S3Access for Access {
+    fn check<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        context: &'life1 mut S3AccessContext<'life2>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(std::future::ready(self.judge(context)))
+    }
+}
+
+impl Access {
+    fn judge(&self, context: &S3AccessContext<'_>) -> S3Result<()> {
+        let Some(credentials) = context.credentials() else {
+            return Err(s3_error!(AccessDenied, "Access Denied: anonymous requests are not allowed"));
+        };
+        let expected = self.secrets.secret_of(&credentials.access_key).and_then(|key| key.session_token);
+        let given = session_token(context);
+        let same = match (&expected, &given) {
+            (Some(expected), Some(given)) => expected.as_bytes().ct_eq(given.as_bytes()).into(),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return Ok(());
+        }
+        Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."))
+    }
+}
+
+fn session_token(context: &S3AccessContext<'_>) -> Option<String> {
+    if let Some(header) = context.headers().get("x-amz-security-token") {
+        return header.to_str().ok().map(str::to_owned);
+    }
+    super::operation::query_value(context.uri().query()?, "X-Amz-Security-Token")
+}
+
+/// Reads `<bucket>.localhost` and `<bucket>.s3.localhost` as virtual-hosted names; all other hosts are path-style.
+pub(super) struct LocalhostNames;
+
+impl S3Host for LocalhostNames {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        match bucket_of_host(host) {
+            Some(bucket) => Ok(VirtualHost::new(host).with_bucket(bucket)),
+            None => Ok(VirtualHost::new(host)),
+        }
+    }
+}
+
+/// The bucket in a `Host` header, if it names one.
+pub(super) fn bucket_of_host(host: &str) -> Option<&str> {
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    let name = name.strip_suffix(".localhost")?;
+    let name = name.strip_suffix(".s3").unwrap_or(name);
+    (name != "s3").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_name_a_bucket_only_below_localhost() {
+        let cases = [
+            ("127.0.0.1:4566", None),
+            ("localhost:4566", None),
+            ("s3.localhost:4566", None),
+            ("lake.localhost:4566", Some("lake")),
+            ("lake.s3.localhost", Some("lake")),
+            ("my.lake.localhost", Some("my.lake")),
+        ];
+        for (host, bucket) in cases {
+            assert_eq!(bucket_of_host(host), bucket, "{host}");
+        }
+    }
+}
