@@ -9,7 +9,8 @@ mod counts;
 mod folder;
 mod front;
 mod loopback;
-mod s3_name;
+mod s3_signs;
+mod services;
 
 use std::convert::Infallible;
 use std::fmt;

@@ -1,6 +1,8 @@
 //! Every request that boto3, the AWS CLI and the AWS SDK for Rust were recorded sending is understood as its
 //! caller meant it, and its signature is found good.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail it by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

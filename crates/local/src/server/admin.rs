@@ -2,41 +2,49 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use super::counts::RequestCounts;
 use super::folder::Status;
 
-/// What is asked of the admin face.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    Status,
-    Requests,
-    Stop,
-}
-
-/// Reads the request, or answers why it is none.
-pub(super) fn ask(method: &Method, path: &str, headers: &HeaderMap, token: &str) -> Result<Ask, Response<Bytes>> {
-    let bearer = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| value.strip_prefix(b"Bearer "));
-    if !bearer.is_some_and(|given| given.ct_eq(token.as_bytes()).into()) {
+/// Answers a request below `/_pinfra/`.
+pub(super) fn answer(
+    request: &Request<Incoming>,
+    status: &Status,
+    counts: &RequestCounts,
+    stop: &CancellationToken,
+) -> Response<Bytes> {
+    if !has_token(request.headers(), &status.token) {
         let message = "the bearer token of `server.json` in the data folder is needed";
-        return Err(answer(StatusCode::UNAUTHORIZED, &json!({ "message": message })));
+        return respond(StatusCode::UNAUTHORIZED, &json!({ "message": message }));
     }
-    match (method, path) {
-        (&Method::GET, "/_pinfra/status") => Ok(Ask::Status),
-        (&Method::GET, "/_pinfra/requests") => Ok(Ask::Requests),
-        (&Method::POST, "/_pinfra/stop") => Ok(Ask::Stop),
-        _ => {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/_pinfra/status") => respond(StatusCode::OK, &status_of(status, counts)),
+        // {service: {operation: n}}
+        (&Method::GET, "/_pinfra/requests") => respond(StatusCode::OK, &json!(counts.by_operation)),
+        (&Method::POST, "/_pinfra/stop") => {
+            stop.cancel();
+            respond(StatusCode::ACCEPTED, &json!({"message": "the local cloud stops"}))
+        }
+        (method, path) => {
             let message = format!("there is no `{method} {path}` in the local cloud");
-            Err(answer(StatusCode::NOT_FOUND, &json!({ "message": message })))
+            respond(StatusCode::NOT_FOUND, &json!({ "message": message }))
         }
     }
 }
 
-pub(super) fn status(status: &Status, counts: &RequestCounts) -> Response<Bytes> {
-    let body = json!({
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let bearer = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| value.strip_prefix(b"Bearer "));
+    bearer.is_some_and(|given| given.ct_eq(token.as_bytes()).into())
+}
+
+/// All of `server.json` but its token.
+fn status_of(status: &Status, counts: &RequestCounts) -> Value {
+    json!({
         "pid": status.pid,
         "port": status.port,
         "endpoint": status.endpoint,
@@ -44,20 +52,10 @@ pub(super) fn status(status: &Status, counts: &RequestCounts) -> Response<Bytes>
         "started_at": status.started_at,
         "requests": counts.total,
         "mutating_requests": counts.mutating,
-    });
-    answer(StatusCode::OK, &body)
+    })
 }
 
-/// `{service: {operation: n}}`.
-pub(super) fn requests(counts: &RequestCounts) -> Response<Bytes> {
-    answer(StatusCode::OK, &json!(counts.by_operation))
-}
-
-pub(super) fn stopping() -> Response<Bytes> {
-    answer(StatusCode::ACCEPTED, &json!({"message": "the local cloud stops"}))
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
+fn respond(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("{body}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -3,7 +3,6 @@
 //! Nobody's body is read before the access key is known, and no service is called before signature and input
 //! have been found good. A call runs in a task of its own: once begun it ends, even when the client has hung up.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs::File;
 use std::path::Path;
@@ -27,14 +26,13 @@ use uuid::Uuid;
 use super::counts::{Counter, RequestCounts};
 use super::folder::Status;
 use super::loopback::{Host, host_of};
-use super::s3_name::{self, Signs};
+use super::s3_signs::{Signs, is_s3};
+use super::services::Services;
 use super::{StartError, admin};
 use crate::clock::Clock;
 use crate::credentials::{ACCOUNT, Credentials, Identity};
-use crate::services::ssm::Ssm;
-use crate::services::sts::Sts;
-use crate::services::tagging::{Source, Tagging};
-use crate::services::{Call, Service};
+use crate::services::Call;
+use crate::services::s3::operation_of;
 use crate::settings::Settings;
 use crate::wire::error::ApiError;
 use crate::wire::model::{Model, Protocol};
@@ -56,7 +54,7 @@ pub(super) struct Front {
     clock: Clock,
     credentials: Arc<Credentials>,
     signing_keys: SigningKeys,
-    services: HashMap<&'static str, Arc<dyn Service>>,
+    services: Services,
     counter: Counter,
     calls: TaskTracker,
     status: Status,
@@ -84,7 +82,7 @@ impl Front {
     pub(super) fn open(settings: Settings, lock: File, port: u16) -> Result<Front, StartError> {
         let clock = Clock::default();
         let credentials = Arc::new(Credentials::open(&settings.data_dir, clock.clone())?);
-        let services = open_services(&credentials);
+        let services = Services::open(&settings, &clock, &credentials)?;
         let status = Status {
             pid: std::process::id(),
             port,
@@ -155,10 +153,10 @@ impl Front {
         }
         // Under `<bucket>.localhost` the same path is an object's.
         if host == Host::Itself && request.uri().path().starts_with("/_pinfra/") {
-            return whole(self.admin(&request));
+            return whole(admin::answer(&request, &self.status, &self.counts(), &self.stop_requested));
         }
-        if s3_name::is_s3(&signs_of(&request)) {
-            return self.s3(host, request).await;
+        if is_s3(&signs_of(&request)) {
+            return self.s3(request).await;
         }
         let request_id = Uuid::new_v4().to_string();
         match self.api(request, &request_id).await {
@@ -167,27 +165,15 @@ impl Front {
         }
     }
 
-    fn admin(&self, request: &Request<Incoming>) -> Response<Bytes> {
-        match admin::ask(request.method(), request.uri().path(), request.headers(), &self.status.token) {
-            Ok(admin::Ask::Status) => admin::status(&self.status, &self.counts()),
-            Ok(admin::Ask::Requests) => admin::requests(&self.counts()),
-            Ok(admin::Ask::Stop) => {
-                self.stop_requested.cancel();
-                admin::stopping()
-            }
-            Err(refused) => refused,
+    async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
+        let operation = operation_of(&request);
+        self.counter.count("s3", operation.name, operation.mutates);
+        let mut response = self.services.s3.handle(request).await;
+        // S3 has a name of its own for it; clients that look for the common one find it as well.
+        if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
+            response.headers_mut().insert(answer::REQUEST_ID, request_id);
         }
-    }
-
-    /// The seam for S3: its front takes the request as it came, with its own check of signatures and its own bodies.
-    async fn s3(&self, host: Host, request: Request<Incoming>) -> Response<Body> {
-        let uri = request.uri();
-        let (operation, mutating) =
-            s3_name::operation(request.method(), host, uri.path(), uri.query().unwrap_or_default());
-        self.counter.count("s3", &operation, mutating);
-        let refused = Refused { model: None, error: ApiError::unknown_operation("s3", &operation).with_status(501) };
-        drain(request.into_body()).await;
-        whole(refused.response(&Uuid::new_v4().to_string()))
+        response.map(|body| body.map_err(Into::into).boxed_unsync())
     }
 
     /// A request to a service with an API model.
@@ -256,7 +242,7 @@ impl Front {
     }
 
     async fn call(&self, service: &str, call: Call, input: Value) -> Result<Value, ApiError> {
-        let Some(target) = self.services.get(service).map(Arc::clone) else {
+        let Some(target) = self.services.get(service) else {
             return Err(ApiError::unknown_operation(service, &call.operation));
         };
         let running = self.calls.spawn(async move { target.call(call, input).await });
@@ -269,21 +255,6 @@ impl Refused {
     fn response(&self, request_id: &str) -> Response<Bytes> {
         answer::refusal(self.model, &self.error, request_id)
     }
-}
-
-/// The one table of services, by signing name. Kinesis and S3 join it here.
-fn open_services(credentials: &Arc<Credentials>) -> HashMap<&'static str, Arc<dyn Service>> {
-    let mut services: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
-    services.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));
-    services.insert("ssm", Arc::new(Ssm::default()));
-
-    let source = |service: &Arc<dyn Service>| -> Source {
-        let service = Arc::clone(service);
-        Box::new(move |region| service.tagged(region))
-    };
-    let sources = services.values().map(source).collect();
-    services.insert("tagging", Arc::new(Tagging::new(sources)));
-    services
 }
 
 fn signs_of(request: &Request<Incoming>) -> Signs<'_> {

@@ -79,7 +79,8 @@ impl Filters<'_> {
         }
         let filters =
             Filters { tags, types: texts(&input["ResourceTypeFilters"]), arns: texts(&input["ResourceARNList"]) };
-        if !filters.arns.is_empty() && !(filters.tags.is_empty() && filters.types.is_empty()) {
+        let others = !filters.tags.is_empty() || !filters.types.is_empty();
+        if others && !filters.arns.is_empty() {
             return Err(invalid("ResourceARNList cannot be used with TagFilters or ResourceTypeFilters"));
         }
         if let Some(wrong) = filters.types.iter().find(|name| name.is_empty() || name.starts_with(':')) {

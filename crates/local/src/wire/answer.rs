@@ -194,7 +194,7 @@ fn json_error(code: Option<&str>, structure: Option<&Structure>, error: &ApiErro
         entry("__type", &Value::from(code));
     }
     entry(message.map_or("message", |member| &member.wire_name), &Value::from(error.message.as_str()));
-    for (name, value) in &error.fields {
+    for (name, value) in error.fields.iter() {
         let member = members.iter().find(|member| member.name == *name);
         entry(member.map_or(name.as_str(), |member| &member.wire_name), value);
     }

@@ -13,14 +13,14 @@ pub struct ApiError {
     pub message: String,
     /// Overrides the status of the model.
     pub status: Option<u16>,
-    /// Further members of the error shape.
-    pub fields: Map<String, Value>,
+    /// Further members of the error shape; boxed, because a `Result` is as large as its error.
+    pub fields: Box<Map<String, Value>>,
 }
 
 impl ApiError {
     /// An error with its code and message.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> ApiError {
-        ApiError { code: code.into(), message: message.into(), status: None, fields: Map::new() }
+        ApiError { code: code.into(), message: message.into(), status: None, fields: Box::default() }
     }
 
     /// The same with an HTTP status of its own.

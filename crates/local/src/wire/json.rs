@@ -51,7 +51,7 @@ impl Shaped<'_> {
         let target = match self.kind() {
             Kind::Structure(_) | Kind::Map { .. } | Kind::List { .. } => return E::custom("Unexpected field type"),
             Kind::String => "String",
-            Kind::Blob => return E::custom("only base-64-encoded strings are convertible to bytes"),
+            Kind::Blob => "Blob",
             Kind::Boolean => "Boolean",
             Kind::Integer => "Integer",
             Kind::Long => "Long",

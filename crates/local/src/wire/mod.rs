@@ -5,12 +5,16 @@
 //! [`catalogue`], read by [`load`] into [`model`].
 
 pub(crate) mod answer;
+#[cfg(test)]
+mod answer_tests;
 pub(crate) mod auth;
 pub(crate) mod catalogue;
 pub mod error;
 pub(crate) mod form;
 pub mod inspect;
 pub(crate) mod json;
+#[cfg(test)]
+mod json_tests;
 mod load;
 pub(crate) mod model;
 mod path;

@@ -87,7 +87,7 @@ pub(crate) fn decoded_length(base64: &str) -> usize {
 /// Whether this is canonical base64 with padding, which is what a later decoder will ask for; nothing is decoded.
 pub(crate) fn is_base64(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if bytes.len() % 4 != 0 {
+    if !bytes.len().is_multiple_of(4) {
         return false;
     }
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();

@@ -1,6 +1,6 @@
 //! The bodies of query and ec2 answers: values as XML elements in the wire names of their shapes.
 
-use quick_xml::escape::escape;
+use quick_xml::escape::partial_escape;
 use serde_json::Value;
 
 use super::json::Misfit;
@@ -10,7 +10,7 @@ use super::scalar;
 /// Writes `<name>text</name>`.
 pub(crate) fn element(name: &str, text: &str, out: &mut String) {
     open(name, out);
-    out.push_str(&escape(text));
+    out.push_str(&partial_escape(text));
     close(name, out);
 }
 

@@ -91,6 +91,12 @@ impl Client {
         self.send(self.sign(service, Method::POST, "/", &headers, form.as_bytes().to_vec())).await
     }
 
+    /// A request to S3, which wants the hash of the body in a header.
+    pub(crate) async fn s3(&self, method: Method, target: &str, body: &[u8]) -> Answer {
+        let hash = hex::encode(Sha256::digest(body));
+        self.send(self.sign("s3", method, target, &[("x-amz-content-sha256", &hash)], body.to_vec())).await
+    }
+
     /// A request that is signed for a service and the region us-east-1. The target has to be in canonical form.
     pub(crate) fn sign(
         &self,

@@ -1,8 +1,6 @@
-//! Which requests are S3's, and what to count them as.
+//! Which requests are S3's.
 
 use http::Method;
-
-use super::loopback::Host;
 
 /// What tells an S3 request from another before its signature is read.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +32,8 @@ pub(super) fn is_s3(signs: &Signs<'_>) -> bool {
             || value.starts_with("application/x-amz-cbor")
     });
     let action = signs.query.split('&').any(|pair| pair.starts_with("Action="));
-    !signs.has_target && !action && !(signs.method == Method::POST && form)
+    let another = signs.has_target || action || (signs.method == Method::POST && form);
+    !another
 }
 
 /// The service in `Credential=<key>/<date>/<region>/<service>/aws4_request`.
@@ -42,55 +41,6 @@ fn scope_service(text: &str) -> Option<&str> {
     let (before, _) = text.split_once("/aws4_request")?;
     before.rsplit('/').next()
 }
-
-/// The name of an S3 operation, by method, level and subresource, and whether it changes anything.
-pub(super) fn operation(method: &Method, host: Host, path: &str, query: &str) -> (String, bool) {
-    let mutating = method != Method::GET && method != Method::HEAD;
-    let path = path.trim_start_matches('/');
-    let level = match (host, path.split_once('/')) {
-        (Host::Below, _) if path.is_empty() => "Bucket",
-        (Host::Below, _) => "Object",
-        (_, None) if path.is_empty() => return ("ListBuckets".to_owned(), mutating),
-        (_, None | Some((_, ""))) => "Bucket",
-        (_, Some(_)) => "Object",
-    };
-    let key = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
-    // What begins with a capital or has a prefix is an argument, not a subresource.
-    let subresource = query
-        .split('&')
-        .map(key)
-        .find(|key| key.starts_with(|letter: char| letter.is_ascii_lowercase()) && !ARGUMENTS.contains(&key.as_str()));
-    let verb = match method.as_str() {
-        "GET" => "Get",
-        "PUT" => "Put",
-        "POST" => "Post",
-        "DELETE" => "Delete",
-        "HEAD" => "Head",
-        other => other,
-    };
-    let name = match subresource {
-        Some(subresource) => format!("{verb}{level}?{subresource}"),
-        None if level == "Bucket" && verb == "Get" => "ListObjects".to_owned(),
-        None => format!("{verb}{level}"),
-    };
-    (name, mutating)
-}
-
-const ARGUMENTS: [&str; 13] = [
-    "continuation-token",
-    "delimiter",
-    "encoding-type",
-    "fetch-owner",
-    "key-marker",
-    "list-type",
-    "marker",
-    "max-keys",
-    "max-uploads",
-    "partNumber",
-    "prefix",
-    "start-after",
-    "x-id",
-];
 
 #[cfg(test)]
 mod tests {
@@ -122,19 +72,5 @@ mod tests {
         assert!(!is_s3(&Signs { query: "Action=GetCallerIdentity", ..signs(&Method::GET) }));
         let form = Some("application/x-www-form-urlencoded; charset=utf-8");
         assert!(!is_s3(&Signs { content_type: form, ..signs(&Method::POST) }));
-    }
-
-    #[test]
-    fn names_by_method_level_and_subresource() {
-        let name = |method: Method, target: &str| {
-            let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            operation(&method, Host::Itself, path, query)
-        };
-        assert_eq!(name(Method::GET, "/"), ("ListBuckets".to_owned(), false));
-        assert_eq!(name(Method::GET, "/lake?list-type=2&prefix=a"), ("ListObjects".to_owned(), false));
-        assert_eq!(name(Method::PUT, "/lake/"), ("PutBucket".to_owned(), true));
-        assert_eq!(name(Method::PUT, "/lake?versioning"), ("PutBucket?versioning".to_owned(), true));
-        assert_eq!(name(Method::PUT, "/lake/a/b?partNumber=1&uploadId=u"), ("PutObject?uploadId".to_owned(), true));
-        assert_eq!(operation(&Method::HEAD, Host::Below, "/a", ""), ("HeadObject".to_owned(), false));
     }
 }
