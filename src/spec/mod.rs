@@ -1,6 +1,8 @@
 //! The stack file: one YAML file, read into plain typed data, with every problem found at once.
 //!
-//!     text ─node→ tree with places ─sections→ Stack ─combinations→ Stack, or all Problems
+//! ```text
+//! text ─node→ tree with places ─sections→ Stack ─combinations→ Stack, or all Problems
+//! ```
 //!
 //! - [`load`] is all that other modules call, and [`Stack`] all that they see. Nothing is contacted; files that the stack
 //!   file names are looked at, not changed.

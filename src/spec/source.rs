@@ -131,35 +131,42 @@ fn stack_file_in(folder: &Path) -> Option<PathBuf> {
 /// Where the text has a password inside a URL, or a private key.
 pub(super) fn secrets(text: &str) -> Vec<Place> {
     let mut found = Vec::new();
+    let mut searched = 0;
     for (at, _) in text.match_indices("://") {
-        if let Some(password) = url_password(text, at) {
-            found.push(password);
+        // A second `://` in the same word says nothing new; searching it again would make a hostile file slow.
+        if at >= searched {
+            let (password, end) = url_password(text, at);
+            found.extend(password);
+            searched = end;
         }
     }
+    let mut searched = 0;
     for (at, _) in text.match_indices("PRIVATE KEY-----") {
+        if at < searched {
+            continue;
+        }
         let end = text[at..].find("-----END").map_or(text.len(), |end| at + end);
         let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         if text[line_start..at].contains("-----BEGIN") {
             let start = at + "PRIVATE KEY-----".len();
             found.push(Place::new(start, end.saturating_sub(start)));
+            searched = end;
         }
     }
     found
 }
 
-/// The password of the URL whose `://` is at a byte: `scheme://user:password@host`. One from the environment is none.
-fn url_password(text: &str, at: usize) -> Option<Place> {
-    let authority_start = at + "://".len();
+/// The password of the URL whose `://` is at a byte (`scheme://user:password@host`), and where the URL ends. A password that
+/// comes from the environment is none.
+fn url_password(text: &str, at: usize) -> (Option<Place>, usize) {
+    let start = at + "://".len();
     // A password may hold a slash or a colon by mistake: up to the last `@` of the word, it is all hidden.
-    // Longer than any URL, and a bound on the work that a hostile file can ask for.
-    let longest = text.floor_char_boundary(authority_start.saturating_add(4096).min(text.len()));
-    let rest = &text[authority_start..longest];
-    let word = rest.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).next().unwrap_or_default();
-    let at_sign = word.rfind('@')?;
-    let colon = word[..at_sign].find(':')?;
-    let password = &word[colon + 1..at_sign];
-    (!password.is_empty() && !password.starts_with("${env:"))
-        .then(|| Place::new(authority_start + colon + 1, password.len()))
+    let word = text[start..].split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).next().unwrap_or_default();
+    let user = word.rfind('@').map(|at_sign| &word[..at_sign]).and_then(|user| user.split_once(':'));
+    let password =
+        user.map(|(_, password)| password).filter(|password| !password.is_empty() && !password.starts_with("${env:"));
+    let place = password.zip(user).map(|(password, (name, _))| Place::new(start + name.len() + 1, password.len()));
+    (place, start + word.len())
 }
 
 #[cfg(test)]
@@ -183,6 +190,8 @@ mod tests {
         assert_eq!(secrets("mysql://me:${env:PASSWORD}@host/db"), []);
         assert_eq!(secrets("https://host:8080/a@b"), [Place::new(13, 6)]);
         assert_eq!(secrets("https://host/path"), []);
+        assert_eq!(secrets("a://b:c@d e://f:g@h"), [Place::new(6, 1), Place::new(16, 1)]);
+        assert_eq!(secrets(&"://".repeat(300_000)), []);
     }
 
     #[test]
