@@ -266,18 +266,28 @@ impl<R: Resource> Kind for Erased<R> {
     fn read_many<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, Vec<Result<Option<LiveValue>, CloudError>>> {
         async move {
             let read = self.resource.read_many(ids).await;
-            read.into_iter().map(|one| one?.map(|found| live::<R>(&found)).transpose()).collect()
+            let read = read.into_iter().map(|one| one?.map(|found| live::<R>(&found)).transpose()).collect();
+            one_each::<R, _>("read_many", ids.len(), read)
         }
         .boxed()
     }
 
     fn find_many<'a>(&'a self, new: &'a [Value]) -> BoxFuture<'a, Vec<Result<Option<Found>, CloudError>>> {
         async move {
-            let typed: Result<Vec<R::Inputs>, CloudError> = new.iter().map(parse::<R, _>).collect();
-            match typed {
-                Ok(typed) => self.resource.find_many(&typed).await,
-                Err(error) => new.iter().map(|_| Err(error.clone())).collect(),
+            let mut wrong = Vec::with_capacity(new.len());
+            let mut typed: Vec<R::Inputs> = Vec::with_capacity(new.len());
+            for inputs in new {
+                match parse::<R, _>(inputs) {
+                    Ok(inputs) => {
+                        typed.push(inputs);
+                        wrong.push(None);
+                    }
+                    Err(error) => wrong.push(Some(error)),
+                }
             }
+            let found = one_each::<R, _>("find_many", typed.len(), self.resource.find_many(&typed).await);
+            let mut found = found.into_iter();
+            wrong.into_iter().filter_map(|wrong| wrong.map(Err).or_else(|| found.next())).collect()
         }
         .boxed()
     }
@@ -295,6 +305,20 @@ impl<R: Resource> Kind for Erased<R> {
     fn delete<'a>(&'a self, call: &'a Call, id: &'a str) -> BoxFuture<'a, Result<(), CloudError>> {
         self.resource.delete(call, id).boxed()
     }
+}
+
+/// The answers, if there is one for each question. Otherwise nobody can tell which is missing, and a missing one must
+/// not be taken for an object that is gone.
+fn one_each<R: Resource, T>(
+    call: &str,
+    asked: usize,
+    answers: Vec<Result<T, CloudError>>,
+) -> Vec<Result<T, CloudError>> {
+    if answers.len() == asked {
+        return answers;
+    }
+    let message = format!("a bug: `{call}` gave {} answers to {asked} questions", answers.len());
+    (0..asked).map(|_| Err(CloudError::new(ErrorKind::Other, R::INFO.kind, message.clone()))).collect()
 }
 
 fn parse<R: Resource, T: DeserializeOwned>(value: &Value) -> Result<T, CloudError> {
