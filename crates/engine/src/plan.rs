@@ -3,6 +3,8 @@
 //! Order lives in the edges. A replacement is a delete and a create; destroying is the same graph with its edges
 //! turned, taken from what state recorded, since the stack file may be gone.
 
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,9 +13,9 @@ use serde_json::Value;
 
 use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
-use crate::resource::{Catalog, KindInfo, OnChange};
-use crate::state::{Record, State, Status};
-use crate::value::{Reference, as_reference};
+use crate::resource::{Catalog, KindInfo, LiveValue, OnChange};
+use crate::state::{Entry, Record, State, Status};
+use crate::value::{Reference, as_reference, redact, references};
 use crate::{Address, Graph, Node};
 
 /// What is done to one resource.
@@ -52,7 +54,7 @@ pub struct Step {
     pub usual: Duration,
     /// The object's id, where one is known.
     pub id: Option<String>,
-    /// What is asked for; may hold references that earlier steps will resolve. Not for printing.
+    /// What is asked for, with its references: they are resolved when its turn comes. Not for printing.
     #[serde(skip)]
     pub inputs: Value,
     /// Paths in `inputs` that came from the environment.
@@ -80,6 +82,9 @@ pub struct Plan {
     /// What the stack file protects, to be recorded.
     #[serde(skip)]
     pub protected: BTreeSet<String>,
+    /// What is recorded otherwise than it was found, although no step is needed: executing begins with it.
+    #[serde(skip)]
+    pub seen: Vec<Entry>,
 }
 
 /// Why there is no plan.
@@ -140,45 +145,47 @@ enum Decision {
 
 /// The plan that makes the cloud what `graph` asks for.
 pub fn plan(graph: &Graph, state: &State, observed: &Observed, catalog: &Catalog) -> Result<Plan, Vec<PlanError>> {
-    let mut planning = Planning { state, observed, plan: Plan::default(), wrong: Vec::new(), fresh: BTreeSet::new() };
-    planning.plan.serial = state.serial;
-    planning.plan.protected = graph.protected().clone();
-    let mut decided: Vec<(&Node, Value, Decision)> = Vec::new();
+    let why = Unwanted { reason: "not in the stack file", because: ", because the stack file has it no more" };
+    plan_with(graph, state, observed, catalog, &why)
+}
+
+/// The plan that destroys all that `state` records.
+pub fn plan_destroy(state: &State, observed: &Observed, catalog: &Catalog) -> Result<Plan, Vec<PlanError>> {
+    let nothing = Graph::default().protecting(state.protected.clone());
+    plan_with(&nothing, state, observed, catalog, &Unwanted { reason: "the stack is taken down", because: "" })
+}
+
+/// Why a recorded resource that the graph has not goes.
+struct Unwanted {
+    reason: &'static str,
+    because: &'static str,
+}
+
+fn plan_with(
+    graph: &Graph,
+    state: &State,
+    observed: &Observed,
+    catalog: &Catalog,
+    why: &Unwanted,
+) -> Result<Plan, Vec<PlanError>> {
+    let plan = Plan { serial: state.serial, protected: graph.protected().clone(), ..Plan::default() };
+    let open = state.open.values().map(|begun| &begun.address).collect();
+    let mut planning = Planning { graph, state, observed, plan, wrong: Vec::new(), fresh: BTreeSet::new(), open };
+    let mut decided: Vec<(&Node, Decision)> = Vec::new();
     for node in graph.nodes() {
         let Some(kind) = catalog.get(node.address.kind()) else {
             planning.wrong.push(PlanError::UnknownKind(node.address.clone()));
             continue;
         };
-        let inputs = planning.resolve_known(&node.inputs);
-        let decision = planning.decide(node, &inputs, kind.info());
-        let creates = matches!(decision, Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. });
-        if creates {
+        let decision = planning.decide(node, kind.info());
+        if matches!(decision, Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. }) {
             planning.fresh.insert(node.address.clone());
         }
-        decided.push((node, inputs, decision));
+        decided.push((node, decision));
     }
-    planning.deletes(graph, &decided, catalog);
-    planning.makes(graph, decided, catalog);
+    planning.deletes(&decided, catalog, why);
+    planning.makes(decided, catalog);
     if planning.wrong.is_empty() { Ok(planning.plan) } else { Err(planning.wrong) }
-}
-
-/// The plan that destroys all that `state` records.
-pub fn plan_destroy(state: &State, observed: &Observed, catalog: &Catalog) -> Result<Plan, Vec<PlanError>> {
-    let wrong: Vec<PlanError> = state
-        .resources
-        .keys()
-        .filter(|address| is_protected(&state.protected, address))
-        .map(|address| PlanError::Protected {
-            address: address.clone(),
-            would: "destroy",
-            because: String::new(),
-            declared_at: String::new(),
-        })
-        .collect();
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    plan(&Graph::default(), state, observed, catalog)
 }
 
 /// Whether a list of kinds and addresses names this one.
@@ -187,12 +194,15 @@ fn is_protected(protected: &BTreeSet<String>, address: &Address) -> bool {
 }
 
 struct Planning<'a> {
+    graph: &'a Graph,
     state: &'a State,
     observed: &'a Observed,
     plan: Plan,
     wrong: Vec<PlanError>,
     /// Resources that will be made anew, so that their outputs are not known yet.
     fresh: BTreeSet<Address>,
+    /// Resources of which a step was begun and has not ended.
+    open: BTreeSet<&'a Address>,
 }
 
 impl Planning<'_> {
@@ -218,10 +228,11 @@ impl Planning<'_> {
         }
     }
 
-    fn decide(&mut self, node: &Node, inputs: &Value, info: &KindInfo) -> Decision {
+    fn decide(&mut self, node: &Node, info: &KindInfo) -> Decision {
+        let inputs = &self.resolve_known(&node.inputs);
         let record = self.state.resources.get(&node.address);
         let (id, live) = match self.observed.get(&node.address) {
-            Some(Observation::Present { id, live }) => (id, &live.inputs),
+            Some(Observation::Present { id, live }) => (id, live),
             Some(Observation::Theirs { id, owner }) => {
                 self.wrong.push(PlanError::NotOurs {
                     address: node.address.clone(),
@@ -243,7 +254,7 @@ impl Planning<'_> {
                 };
             }
         };
-        let changes = self.changes(node, inputs, info, Some(live));
+        let changes = self.changes(node, inputs, info, Some(&live.inputs));
         let replacing: Vec<&str> =
             changes.iter().filter(|c| c.on_change == OnChange::Replace).map(|c| c.path.as_str()).collect();
         if !replacing.is_empty() {
@@ -262,7 +273,10 @@ impl Planning<'_> {
             return Decision::InPlace { action: Action::Adopt, reason: format!("`{id}` is there and ours"), changes };
         };
         match &record.status {
-            Status::Settled if changes.is_empty() => Decision::Nothing,
+            Status::Settled if changes.is_empty() => {
+                self.see(node, inputs, id, live, record);
+                Decision::Nothing
+            }
             Status::Settled => {
                 Decision::InPlace { action: Action::Update, reason: "inputs differ".to_owned(), changes }
             }
@@ -271,9 +285,27 @@ impl Planning<'_> {
                 Decision::InPlace { action: Action::Update, reason, changes }
             }
             Status::Begun | Status::Named => {
-                let reason = "an earlier run was interrupted while making it".to_owned();
+                let reason = "an earlier run was interrupted while making or changing it".to_owned();
                 Decision::InPlace { action: Action::Update, reason, changes }
             }
+        }
+    }
+
+    /// Notes what is recorded otherwise than it was found: an output that has changed, another order, an id that
+    /// was lost, a step whose end nobody saw.
+    fn see(&mut self, node: &Node, inputs: &Value, id: &str, live: &LiveValue, record: &Record) {
+        // A field that costs nothing to change may still refer to what is made later.
+        let known = references(inputs).is_empty();
+        let inputs = if known { redact(inputs, &node.secrets, &self.state.lineage) } else { record.inputs.clone() };
+        let same = record.id.as_deref() == Some(id)
+            && record.inputs == inputs
+            && record.outputs == live.outputs
+            && record.needs.iter().eq(self.graph.needs(&node.address))
+            && !self.open.contains(&node.address);
+        if !same {
+            let (address, id, outputs) = (node.address.clone(), id.to_owned(), live.outputs.clone());
+            let needs = self.graph.needs(&node.address).cloned().collect();
+            self.plan.seen.push(Entry::Seen { address, id, inputs, outputs, needs });
         }
     }
 
@@ -285,47 +317,48 @@ impl Planning<'_> {
 
     /// Adds the delete steps: what the graph has no more, and the first halves of replacements. A resource goes
     /// after all that is recorded to need it.
-    fn deletes(&mut self, graph: &Graph, decided: &[(&Node, Value, Decision)], catalog: &Catalog) {
+    fn deletes(&mut self, decided: &[(&Node, Decision)], catalog: &Catalog, why: &Unwanted) {
         let replaced: BTreeMap<&Address, (&Node, &str)> = decided
             .iter()
-            .filter_map(|(node, _, decision)| match decision {
+            .filter_map(|(node, decision)| match decision {
                 Decision::Replace { reason, .. } => Some((&node.address, (*node, reason.as_str()))),
                 _ => None,
             })
             .collect();
         let mut going: BTreeSet<&Address> =
-            self.state.resources.keys().filter(|address| graph.get(address).is_none()).collect();
+            self.state.resources.keys().filter(|address| self.graph.get(address).is_none()).collect();
         going.extend(replaced.keys());
         let mut dependents: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
-        for (address, record) in self.state.resources.iter().filter(|(address, _)| going.contains(address)) {
-            for need in &record.needs {
-                dependents.entry(need).or_default().push(address);
+        for address in &going {
+            match self.state.resources.get(*address) {
+                Some(record) => record.needs.iter().for_each(|need| dependents.entry(need).or_default().push(address)),
+                // Found, though it was never recorded: it was made from a graph like this one.
+                None => self.graph.needs(address).for_each(|need| dependents.entry(need).or_default().push(address)),
             }
         }
         let mut index_of: BTreeMap<&Address, usize> = BTreeMap::new();
-        for address in dependents_first(&going, &dependents) {
+        for address in order::dependents_first(&going, &dependents) {
             let Some(kind) = catalog.get(address.kind()) else {
                 self.wrong.push(PlanError::UnknownKind(address.clone()));
                 continue;
             };
+            let needs =
+                dependents.get(address).into_iter().flatten().filter_map(|d| index_of.get(d).copied()).collect();
             let replacement = replaced.get(address);
-            if replacement.is_none() && is_protected(&self.plan.protected, address) {
+            let reason = replacement.map_or(why.reason, |(_, reason)| reason).to_owned();
+            let record = self.state.resources.get(address);
+            let step = self.delete_step(address, record, kind.info(), reason, needs);
+            // `decide` has looked at replacements.
+            let deletes = step.action == Action::Delete && replacement.is_none();
+            if deletes && is_protected(&self.plan.protected, address) {
                 self.wrong.push(PlanError::Protected {
                     address: address.clone(),
                     would: "destroy",
-                    because: ", because the stack file has it no more".to_owned(),
+                    because: why.because.to_owned(),
                     declared_at: String::new(),
                 });
             }
-            let needs =
-                dependents.get(address).into_iter().flatten().filter_map(|d| index_of.get(d).copied()).collect();
             index_of.insert(address, self.plan.steps.len());
-            let reason = match replacement {
-                Some((_, reason)) => (*reason).to_owned(),
-                None => "not in the stack file".to_owned(),
-            };
-            let record = self.state.resources.get(address);
-            let step = self.delete_step(address, record, kind.info(), reason, needs);
             self.plan.steps.push(Step {
                 replaces: replacement.is_some(),
                 declared_at: replacement.map(|(node, _)| node.declared_at.clone()).unwrap_or_default(),
@@ -365,11 +398,13 @@ impl Planning<'_> {
     }
 
     /// Adds the steps that make or change, each after the makes of what it needs, and after its own delete.
-    fn makes(&mut self, graph: &Graph, decided: Vec<(&Node, Value, Decision)>, catalog: &Catalog) {
+    fn makes(&mut self, decided: Vec<(&Node, Decision)>, catalog: &Catalog) {
         let deletes: BTreeMap<Address, usize> =
             self.plan.steps.iter().enumerate().map(|(n, step)| (step.address.clone(), n)).collect();
-        let mut index_of: BTreeMap<Address, usize> = BTreeMap::new();
-        for (node, inputs, decision) in decided {
+        let mut index_of: BTreeMap<&Address, usize> = BTreeMap::new();
+        // By address, the steps that change a resource which was recorded to need it.
+        let mut released_by: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
+        for (node, decision) in decided {
             let (action, replaces, reason, changes) = match decision {
                 Decision::Nothing => {
                     self.plan.unchanged += 1;
@@ -380,7 +415,7 @@ impl Planning<'_> {
             };
             let Some(kind) = catalog.get(node.address.kind()) else { continue };
             let mut needs: Vec<usize> =
-                graph.needs(&node.address).filter_map(|need| index_of.get(need).copied()).collect();
+                self.graph.needs(&node.address).filter_map(|need| index_of.get(need).copied()).collect();
             needs.extend(deletes.get(&node.address));
             let (id, live) = match self.observed.get(&node.address) {
                 Some(Observation::Present { id, live }) if action != Action::Create => {
@@ -388,7 +423,12 @@ impl Planning<'_> {
                 }
                 _ => (None, None),
             };
-            index_of.insert(node.address.clone(), self.plan.steps.len());
+            let index = self.plan.steps.len();
+            index_of.insert(&node.address, index);
+            let record = self.state.resources.get(&node.address).filter(|_| action != Action::Create);
+            for need in record.into_iter().flat_map(|record| &record.needs) {
+                released_by.entry(need).or_default().push(index);
+            }
             self.plan.steps.push(Step {
                 address: node.address.clone(),
                 action,
@@ -398,102 +438,14 @@ impl Planning<'_> {
                 needs,
                 usual: if action == Action::Create { kind.info().usual_create } else { kind.info().usual_update },
                 id,
-                inputs,
+                inputs: node.inputs.clone(),
                 secrets: node.secrets.clone(),
                 live,
-                recorded_needs: graph.needs(&node.address).cloned().collect(),
+                recorded_needs: self.graph.needs(&node.address).cloned().collect(),
                 declared_at: node.declared_at.clone(),
             });
         }
-        self.release_before_delete(&index_of);
+        order::release_before_delete(&mut self.plan.steps, &released_by);
+        order::sort_by_needs(&mut self.plan.steps);
     }
-
-    /// What stays but was recorded to need a deleted resource lets go of it first, where no cycle comes of it.
-    fn release_before_delete(&mut self, index_of: &BTreeMap<Address, usize>) {
-        for delete in 0..self.plan.steps.len() {
-            let step = &self.plan.steps[delete];
-            if step.replaces || !matches!(step.action, Action::Delete | Action::Forget) {
-                continue;
-            }
-            let users = index_of.iter().filter(|(user, _)| {
-                self.state.resources.get(*user).is_some_and(|record| record.needs.contains(&step.address))
-            });
-            let users: Vec<usize> = users.map(|(_, index)| *index).collect();
-            for user in users {
-                if !reaches(&self.plan.steps, user, delete) {
-                    self.plan.steps[delete].needs.push(user);
-                }
-            }
-        }
-        sort_by_needs(&mut self.plan.steps);
-    }
-}
-
-/// Whether step `from` waits, directly or not, for step `to`.
-fn reaches(steps: &[Step], from: usize, to: usize) -> bool {
-    let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
-    while let Some(at) = todo.pop() {
-        if at == to {
-            return true;
-        }
-        if seen.insert(at) {
-            todo.extend(&steps[at].needs);
-        }
-    }
-    false
-}
-
-/// Puts every step after what it needs and renumbers the needs; steps that are in order already stay as they are.
-fn sort_by_needs(steps: &mut Vec<Step>) {
-    let mut order: Vec<usize> = Vec::with_capacity(steps.len());
-    let mut placed = vec![false; steps.len()];
-    for start in 0..steps.len() {
-        let mut stack = vec![(start, false)];
-        while let Some((at, ready)) = stack.pop() {
-            if placed[at] {
-                continue;
-            }
-            if ready {
-                placed[at] = true;
-                order.push(at);
-                continue;
-            }
-            stack.push((at, true));
-            stack.extend(steps[at].needs.iter().rev().filter(|need| !placed[**need]).map(|need| (*need, false)));
-        }
-    }
-    let mut new_index = vec![0; steps.len()];
-    for (new, old) in order.iter().enumerate() {
-        new_index[*old] = new;
-    }
-    let mut old_steps: Vec<Option<Step>> = std::mem::take(steps).into_iter().map(Some).collect();
-    for old in order {
-        if let Some(mut step) = old_steps[old].take() {
-            step.needs.iter_mut().for_each(|need| *need = new_index[*need]);
-            step.needs.sort_unstable();
-            step.needs.dedup();
-            steps.push(step);
-        }
-    }
-}
-
-/// Every address after those that depend on it. Recorded needs come from graphs, so they have no cycles; should a
-/// hand-edited state have one, its members come in the order of their names.
-fn dependents_first<'a>(
-    going: &BTreeSet<&'a Address>,
-    dependents: &BTreeMap<&'a Address, Vec<&'a Address>>,
-) -> Vec<&'a Address> {
-    let (mut order, mut seen) = (Vec::with_capacity(going.len()), BTreeSet::new());
-    for start in going {
-        let mut stack = vec![(*start, false)];
-        while let Some((at, ready)) = stack.pop() {
-            if ready {
-                order.push(at);
-            } else if seen.insert(at) {
-                stack.push((at, true));
-                stack.extend(dependents.get(at).into_iter().flatten().map(|d| (*d, false)));
-            }
-        }
-    }
-    order
 }

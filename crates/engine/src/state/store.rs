@@ -83,11 +83,14 @@ impl StateStore {
     /// Reads the state in `folder` without a lock, for looking at; `None` when there is none.
     pub fn load(folder: &Path) -> Result<Option<State>, StateError> {
         loop {
-            match load_once(folder) {
-                // A run that holds the lock has put a new snapshot there between our two reads.
-                Err(StateError::Journal { source: Corrupt::Newer { found, .. }, .. })
-                    if load_snapshot(folder)?.is_some_and(|snapshot| snapshot.serial >= found) => {}
+            // A run that holds the lock may have put a new snapshot there between our two reads.
+            let expected = match load_once(folder) {
+                Err(StateError::Journal { source: Corrupt::Newer { found, .. }, .. }) => found,
+                Err(StateError::Journal { source: Corrupt::NoSnapshot, .. }) => 0,
                 result => return result,
+            };
+            if load_snapshot(folder)?.is_none_or(|snapshot| snapshot.serial < expected) {
+                return load_once(folder);
             }
         }
     }
