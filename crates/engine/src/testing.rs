@@ -85,6 +85,8 @@ pub struct FakeCloud {
 #[derive(Clone, Default)]
 struct World {
     objects: BTreeMap<String, Object>,
+    /// How many objects are within each ARN.
+    inside: BTreeMap<String, usize>,
     made: usize,
     calls: BTreeMap<String, usize>,
     faults: BTreeMap<(String, usize), Fault>,
@@ -108,7 +110,8 @@ impl FakeCloud {
     /// Another cloud that holds the same objects, without faults and with nothing counted.
     pub fn copy(&self) -> FakeCloud {
         let world = self.world();
-        let world = World { objects: world.objects.clone(), made: world.made, ..World::default() };
+        let (objects, inside) = (world.objects.clone(), world.inside.clone());
+        let world = World { objects, inside, made: world.made, ..World::default() };
         FakeCloud { world: Arc::new(Mutex::new(world)), ..FakeCloud::default() }
     }
 
@@ -146,12 +149,12 @@ impl FakeCloud {
 
     /// Puts an object there, or changes one, as somebody else would.
     pub fn put(&self, id: &str, object: Object) {
-        self.world().objects.insert(id.to_owned(), object);
+        self.world().insert(id.to_owned(), object);
     }
 
     /// Removes an object, as somebody else would.
     pub fn remove(&self, id: &str) -> Option<Object> {
-        self.world().objects.remove(id)
+        self.world().remove(id)
     }
 
     /// The client tokens of all creates.
@@ -252,6 +255,24 @@ impl Drop for Running {
 }
 
 impl World {
+    fn insert(&mut self, id: String, object: Object) {
+        self.remove(&id);
+        if let Some(Input::Known(arn)) = &object.inputs.within {
+            *self.inside.entry(arn.clone()).or_default() += 1;
+        }
+        self.objects.insert(id, object);
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Object> {
+        let object = self.objects.remove(id)?;
+        if let Some(Input::Known(arn)) = &object.inputs.within
+            && let Some(count) = self.inside.get_mut(arn)
+        {
+            *count -= 1;
+        }
+        Some(object)
+    }
+
     fn arn_exists(&self, arn: &str) -> bool {
         arn.strip_prefix("arn:").is_some_and(|id| self.objects.contains_key(id))
     }
@@ -316,7 +337,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             }
             world.made += 1;
             let id = format!("{}-{}", new.name, world.made);
-            world.objects.insert(id.clone(), Object { kind: Self::INFO.kind, inputs: new.clone(), ready: false });
+            world.insert(id.clone(), Object { kind: Self::INFO.kind, inputs: new.clone(), ready: false });
             Ok(id)
         };
         self.0.call("create", call.address.name(), make).await
@@ -368,12 +389,12 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let delete = |world: &mut World| {
-            let arn = Some(Input::Known(format!("arn:{id}")));
-            if let Some(user) = world.objects.values().find(|object| object.inputs.within == arn) {
-                let message = format!("`{id}` has `{}` within it", user.inputs.name);
+            let inside = world.inside.get(&format!("arn:{id}")).copied().unwrap_or_default();
+            if inside > 0 {
+                let message = format!("`{id}` has {inside} objects within it");
                 return Err(CloudError::new(ErrorKind::Blocked, "delete", message));
             }
-            world.objects.remove(id);
+            world.remove(id);
             Ok(())
         };
         self.0.call("delete", call.address.name(), delete).await
