@@ -72,7 +72,8 @@ pub async fn execute(
     store: &mut StateStore,
     options: &Options,
 ) -> Result<Outcome, StateError> {
-    store.append(plan.seen.clone())?;
+    let seen = plan.seen.iter().map(|entry| before_the_steps(entry, store.state())).collect();
+    store.append(seen)?;
     let items: Vec<(Duration, &[usize])> = plan.steps.iter().map(|step| (step.usual, step.needs.as_slice())).collect();
     let (reports, inbox) = unbounded_channel();
     let mut run = Run {
@@ -92,7 +93,21 @@ pub async fn execute(
     ended?;
     let tried = run.outcome.done + run.outcome.failed.len() + run.outcome.blocked.len();
     run.outcome.left = plan.steps.len() - tried;
+    if run.outcome.is_complete() {
+        store.append(plan.seen.clone())?;
+    }
     Ok(run.outcome)
+}
+
+/// What may be recorded of an untouched resource before the steps are done: all but what it newly needs. A need that
+/// was turned round would make a circle with one that is still recorded, if a step fails.
+fn before_the_steps(seen: &Entry, state: &State) -> Entry {
+    let mut seen = seen.clone();
+    if let Entry::Seen { address, needs, .. } = &mut seen {
+        let record = state.resources.get(address);
+        needs.retain(|need| record.is_some_and(|record| record.needs.contains(need)));
+    }
+    seen
 }
 
 struct Run<'a> {

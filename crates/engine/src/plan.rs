@@ -82,7 +82,7 @@ pub struct Plan {
     /// What the stack file protects, to be recorded.
     #[serde(skip)]
     pub protected: BTreeSet<String>,
-    /// What is recorded otherwise than it was found, although no step is needed: executing begins with it.
+    /// What is recorded otherwise than it was found, although no step is needed. Executing records it.
     #[serde(skip)]
     pub seen: Vec<Entry>,
 }
@@ -337,13 +337,12 @@ impl Planning<'_> {
             }
         }
         let mut index_of: BTreeMap<&Address, usize> = BTreeMap::new();
-        for address in order::dependents_first(&going, &dependents) {
+        for (address, before) in order::dependents_first(&going, &dependents) {
             let Some(kind) = catalog.get(address.kind()) else {
                 self.wrong.push(PlanError::UnknownKind(address.clone()));
                 continue;
             };
-            let needs =
-                dependents.get(address).into_iter().flatten().filter_map(|d| index_of.get(d).copied()).collect();
+            let needs = before.into_iter().filter_map(|dependent| index_of.get(dependent).copied()).collect();
             let replacement = replaced.get(address);
             let reason = replacement.map_or(why.reason, |(_, reason)| reason).to_owned();
             let record = self.state.resources.get(address);

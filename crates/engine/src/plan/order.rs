@@ -6,24 +6,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Step};
 use crate::Address;
 
-/// Every address after those that depend on it. Recorded needs come from graphs, so they have no cycles; should a
-/// hand-edited state have one, its members come in some order.
+/// Every address after those that depend on it, each with those of them that it has to wait for.
+///
+/// Needs that were recorded by several runs, of which some were killed, can go round in a circle, and a hand-edited
+/// state's too. Nobody knows then what is within what, so there is no order among these: the cloud refuses to delete
+/// what is still used, and each run gets further.
 pub(super) fn dependents_first<'a>(
     going: &BTreeSet<&'a Address>,
     dependents: &BTreeMap<&'a Address, Vec<&'a Address>>,
-) -> Vec<&'a Address> {
-    let (mut order, mut seen) = (Vec::with_capacity(going.len()), BTreeSet::new());
-    for start in going {
-        let mut stack = vec![(*start, false)];
-        while let Some((at, ready)) = stack.pop() {
-            if ready {
-                order.push(at);
-            } else if seen.insert(at) {
-                stack.push((at, true));
-                stack.extend(dependents.get(at).into_iter().flatten().map(|d| (*d, false)));
+) -> Vec<(&'a Address, Vec<&'a Address>)> {
+    let waits_for = |address: &Address| dependents.get(address).into_iter().flatten().copied();
+    let mut open: BTreeMap<&Address, usize> = going.iter().map(|at| (*at, waits_for(at).count())).collect();
+    let mut needs: BTreeMap<&Address, Vec<&'a Address>> = BTreeMap::new();
+    for at in going {
+        waits_for(at).for_each(|dependent| needs.entry(dependent).or_default().push(at));
+    }
+    let mut ready: BTreeSet<&'a Address> = going.iter().filter(|at| open[*at] == 0).copied().collect();
+    let mut order = Vec::with_capacity(going.len());
+    let mut placed = BTreeSet::new();
+    while let Some(at) = ready.pop_first() {
+        order.push((at, waits_for(at).collect()));
+        placed.insert(at);
+        for need in needs.get(at).into_iter().flatten() {
+            if let Some(count) = open.get_mut(need) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(need);
+                }
             }
         }
     }
+    let circle = going.iter().filter(|at| !placed.contains(*at));
+    order.extend(circle.map(|at| (*at, waits_for(at).filter(|dependent| placed.contains(dependent)).collect())));
     order
 }
 

@@ -38,7 +38,6 @@ async fn life(first: &Graph, second: &Graph) {
     let mut lap = |what: &str| {
         let time = std::mem::replace(&mut start, Instant::now()).elapsed();
         assert!(time < Duration::from_secs(60), "{what} took {time:?}");
-        println!("{what} took {time:?}");
     };
     let complete = |run: Run| assert!(run.outcome.is_complete());
     complete(world.up(first).await);
@@ -89,7 +88,6 @@ fn the_worst_tangle_of_removed_and_replaced_is_planned_in_time() {
         let second = graph([base("new")].into_iter().chain((0..half).map(|n| user(n, false))));
         let start = Instant::now();
         let plan = world.plan(&second).await.unwrap();
-        println!("planned in {:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
         assert_eq!(plan.steps.len(), 2 + 2 * half);
     });
