@@ -179,6 +179,41 @@ fn an_edge_can_be_turned_round() {
 }
 
 #[test]
+fn a_stack_whose_edge_was_turned_round_by_a_run_that_failed_can_be_taken_down() {
+    paused(async {
+        let world = World::new();
+        let after = |name: &str, other: &str| Node { after: vec![address(other)], ..thing(name, |_| {}) };
+        let first = vec![thing("a", |i| i.within = Some(arn_of("fake/thing.b"))), thing("b", |_| {})];
+        assert!(world.up(&graph(first)).await.outcome.is_complete());
+        world.cloud.fault("delete a", 1, Fault::Refuse(ErrorKind::Conflict));
+        world.up(&graph(vec![thing("a", |_| {}), after("b", "fake/thing.a")])).await;
+        let run = world.down().await;
+        assert!(comes_before(&story(&run.events), "end delete a", "start delete b"));
+        assert_empty(&world);
+    });
+}
+
+#[test]
+fn a_state_whose_needs_go_round_in_a_circle_is_taken_down_in_some_runs() {
+    paused(async {
+        let world = World::new();
+        let within = |name: &'static str, other: &str| thing(name, |i| i.within = Some(arn_of(other)));
+        let file = vec![thing("a", |_| {}), within("b", "fake/thing.a"), within("c", "fake/thing.b")];
+        assert!(world.up(&graph(file)).await.outcome.is_complete());
+        let path = world.folder.path().join("state.json");
+        let mut state = world.state();
+        state.resources.get_mut(&address("fake/thing.a")).unwrap().needs = vec![address("fake/thing.c")];
+        std::fs::write(&path, serde_json::to_string(&state).unwrap()).unwrap();
+        let mut runs = 1;
+        while !world.down().await.outcome.is_complete() {
+            runs += 1;
+            assert!(runs <= 3, "each run gets further");
+        }
+        assert_empty(&world);
+    });
+}
+
+#[test]
 fn a_replacement_that_was_interrupted_between_its_halves_is_finished() {
     paused(async {
         let world = World::new();

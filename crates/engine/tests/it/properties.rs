@@ -93,7 +93,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn a_run_goes_in_order_and_leaves_nothing_to_do(files in files(3), width in 1..6usize) {
@@ -223,7 +223,7 @@ proptest! {
 
 proptest! {
     // Each case converges from every line of its journal.
-    #![proptest_config(cases(8))]
+    #![proptest_config(cases(6))]
 
     #[test]
     fn every_prefix_of_a_journal_replays_and_the_next_run_converges_from_it(files in files(2)) {
