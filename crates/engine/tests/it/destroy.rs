@@ -194,6 +194,20 @@ fn a_stack_whose_edge_was_turned_round_by_a_run_that_failed_can_be_taken_down() 
 }
 
 #[test]
+fn what_a_killed_change_had_begun_to_need_is_taken_down_after_it() {
+    paused(async {
+        let world = World::new();
+        assert!(world.up(&graph([thing("z", |_| {})])).await.outcome.is_complete());
+        world.cloud.fault("update z", 1, Fault::ParkAnswer);
+        let uses = thing("z", |i| i.uses = vec![arn_of("fake/thing.a")]);
+        world.up_killed_at_park(&graph([thing("a", |_| {}), uses])).await;
+        let run = world.down().await;
+        assert!(comes_before(&story(&run.events), "end delete z", "start delete a"));
+        assert_empty(&world);
+    });
+}
+
+#[test]
 fn a_state_whose_needs_go_round_in_a_circle_is_taken_down_in_some_runs() {
     paused(async {
         let world = World::new();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pinfra_engine::state::Status;
 use pinfra_engine::testing::{Fault, Inputs, Object, arn_of};
+use pinfra_engine::value::Input;
 use pinfra_engine::{Action, ErrorKind, Event, PlanError};
 use tokio_util::sync::CancellationToken;
 
@@ -348,6 +349,39 @@ fn a_name_that_somebody_took_meanwhile_fails_the_step_and_another_name_helps() {
         assert!(world.down().await.outcome.is_complete());
         assert_eq!(world.cloud.objects().into_keys().collect::<Vec<_>>(), ["theirs"]);
         assert!(world.state().resources.is_empty());
+    });
+}
+
+#[test]
+fn what_a_create_runs_into_is_ours_but_cannot_be_changed_and_is_replaced_by_the_next_run() {
+    paused(async {
+        let world = World::new();
+        let file = graph([thing("base", |_| {}), thing("a", |_| {})]);
+        assert!(world.up(&graph([thing("base", |_| {})])).await.outcome.is_complete());
+        let plan = world.plan(&file).await.unwrap();
+        let (base, _) = world.cloud.object("fake/thing.base").unwrap();
+        let within = thing("a", |i| i.within = Some(Input::Known(format!("arn:{base}"))));
+        let inputs = serde_json::from_value(within.inputs).unwrap();
+        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, ready: true });
+        let run = world.run(plan, true).await;
+        assert_eq!(run.outcome.failed[0].1.kind, ErrorKind::AlreadyExists);
+        let run = world.up(&file).await;
+        let expected = ["start delete a", "end delete a", "start create a", "end create a"];
+        assert_eq!(story(&run.events), expected);
+        assert_converged(&world, &file).await;
+    });
+}
+
+#[test]
+fn what_a_create_runs_into_is_ours_and_is_made_what_is_asked_for() {
+    paused(async {
+        let world = World::new();
+        let file = graph([thing("a", |i| i.size = 2)]);
+        let plan = world.plan(&file).await.unwrap();
+        let inputs = serde_json::from_value(thing("a", |_| {}).inputs).unwrap();
+        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, ready: false });
+        assert!(world.run(plan, true).await.outcome.is_complete());
+        assert_converged(&world, &file).await;
     });
 }
 
