@@ -130,6 +130,9 @@ impl Call {
 pub trait Resource: Send + Sync + 'static {
     /// What is known without asking the cloud.
     const INFO: KindInfo;
+    /// Outputs that an update may change, such as the version of an object's content: when one is planned, what
+    /// refers to them is planned to change along. All others stay as they are for as long as the object lives.
+    const CHANGING_OUTPUTS: &'static [&'static str] = &[];
     /// What a stack asks for.
     type Inputs: Serialize + DeserializeOwned + Send + Sync;
     /// What the cloud answers besides.
@@ -199,6 +202,8 @@ pub type LiveValue = Live<Value, Value>;
 pub trait Kind: Send + Sync {
     /// What is known without asking the cloud.
     fn info(&self) -> &'static KindInfo;
+    /// See [`Resource::CHANGING_OUTPUTS`].
+    fn changing_outputs(&self) -> &'static [&'static str];
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError>;
     /// See [`Resource::create`].
@@ -243,6 +248,10 @@ impl<R: Resource> StaticInfo for R {
 impl<R: Resource> Kind for Erased<R> {
     fn info(&self) -> &'static KindInfo {
         R::STATIC_INFO
+    }
+
+    fn changing_outputs(&self) -> &'static [&'static str] {
+        R::CHANGING_OUTPUTS
     }
 
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError> {

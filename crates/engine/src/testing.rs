@@ -33,6 +33,8 @@ pub struct Inputs {
     pub uses: Vec<Input<String>>,
     /// The ARN of another object, which cannot go before this one; replaced when it changes.
     pub within: Option<Input<String>>,
+    /// The version of another object; changed in place.
+    pub follows: Option<Input<u64>>,
     /// Changed in place; refused, and echoed, when it is `refused`.
     pub password: Option<String>,
 }
@@ -44,6 +46,8 @@ pub struct Outputs {
     pub arn: String,
     /// The id.
     pub id: String,
+    /// How often it was changed.
+    pub version: u64,
 }
 
 /// An object of the fake cloud.
@@ -53,6 +57,8 @@ pub struct Object {
     pub kind: &'static str,
     /// What it was last asked to be.
     pub inputs: Inputs,
+    /// How often it was changed.
+    pub version: u64,
     /// Whether `settle` has run since it was last changed.
     pub ready: bool,
 }
@@ -297,7 +303,7 @@ struct Fake<const NAMED: bool>(FakeCloud);
 
 impl<const NAMED: bool> Fake<NAMED> {
     fn live(id: &str, object: &Object) -> Live<Inputs, Outputs> {
-        let outputs = Outputs { arn: format!("arn:{id}"), id: id.to_owned() };
+        let outputs = Outputs { arn: format!("arn:{id}"), id: id.to_owned(), version: object.version };
         Live { inputs: object.inputs.clone(), outputs }
     }
 }
@@ -316,13 +322,15 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             Field { name: "tags", on_change: OnChange::Update, doc: "its tags" },
             Field { name: "uses", on_change: OnChange::Update, doc: "what it uses" },
             Field { name: "within", on_change: OnChange::Replace, doc: "what it is within" },
+            Field { name: "follows", on_change: OnChange::Update, doc: "the version that it follows" },
             Field { name: "password", on_change: OnChange::Update, doc: "its password" },
         ],
-        outputs: &[("arn", "its name in the whole cloud"), ("id", "its id")],
+        outputs: &[("arn", "its name in the whole cloud"), ("id", "its id"), ("version", "how often it was changed")],
         usual_create: Duration::from_secs(10),
         usual_update: Duration::from_secs(5),
         usual_delete: Duration::from_secs(2),
     };
+    const CHANGING_OUTPUTS: &'static [&'static str] = &["version"];
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -337,7 +345,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             }
             world.made += 1;
             let id = format!("{}-{}", new.name, world.made);
-            world.insert(id.clone(), Object { kind: Self::INFO.kind, inputs: new.clone(), ready: false });
+            world.insert(id.clone(), Object { kind: Self::INFO.kind, inputs: new.clone(), version: 0, ready: false });
             Ok(id)
         };
         self.0.call("create", call.address.name(), make).await
@@ -381,6 +389,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             let object = world.objects.get_mut(id).ok_or_else(|| gone("update", id))?;
             let (name, within) = (object.inputs.name.clone(), object.inputs.within.clone());
             object.inputs = Inputs { name, within, ..new.clone() };
+            object.version += 1;
             object.ready = false;
             Ok(())
         };
@@ -416,6 +425,15 @@ pub fn node(address: &str, mut inputs: Inputs) -> Node {
 
 /// The ARN of another resource.
 pub fn arn_of(address: &str) -> Input<String> {
+    output_of(address, "arn")
+}
+
+/// The version of another resource.
+pub fn version_of(address: &str) -> Input<u64> {
+    output_of(address, "version")
+}
+
+fn output_of<T>(address: &str, output: &str) -> Input<T> {
     let address = address.parse().expect("a test writes its addresses right");
-    Input::Reference(Reference { address, output: "arn".to_owned() })
+    Input::Reference(Reference { address, output: output.to_owned() })
 }

@@ -35,7 +35,8 @@ pub(super) fn plan_with(
 ) -> Result<Plan, Vec<PlanError>> {
     let plan = Plan { serial: state.serial, protected: graph.protected().clone(), ..Plan::default() };
     let open = state.open.values().map(|begun| &begun.address).collect();
-    let mut planning = Planning { graph, state, observed, plan, wrong: Vec::new(), fresh: BTreeSet::new(), open };
+    let unknown = BTreeMap::new();
+    let mut planning = Planning { graph, state, observed, plan, wrong: Vec::new(), unknown, open };
     let mut decided: Vec<(&Node, Decision)> = Vec::new();
     for node in graph.nodes() {
         let Some(kind) = catalog.get(node.address.kind()) else {
@@ -43,9 +44,12 @@ pub(super) fn plan_with(
             continue;
         };
         let decision = planning.decide(node, kind.info());
-        if matches!(decision, Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. }) {
-            planning.fresh.insert(node.address.clone());
-        }
+        let unknown = match &decision {
+            Decision::Nothing => Unknown::These(&[]),
+            Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. } => Unknown::All,
+            Decision::InPlace { .. } => Unknown::These(kind.changing_outputs()),
+        };
+        planning.unknown.insert(&node.address, unknown);
         decided.push((node, decision));
     }
     planning.deletes(&decided, catalog, why);
@@ -58,14 +62,20 @@ fn is_protected(protected: &BTreeSet<String>, address: &Address) -> bool {
     protected.contains(address.kind()) || protected.contains(&address.to_string())
 }
 
+/// Outputs that a step will tell.
+enum Unknown {
+    All,
+    These(&'static [&'static str]),
+}
+
 struct Planning<'a> {
     graph: &'a Graph,
     state: &'a State,
     observed: &'a Observed,
     plan: Plan,
     wrong: Vec<PlanError>,
-    /// Resources that will be made anew, so that their outputs are not known yet.
-    fresh: BTreeSet<Address>,
+    /// The outputs that are not known until the step on the resource is done.
+    unknown: BTreeMap<&'a Address, Unknown>,
     /// Resources of which a step was begun and has not ended.
     open: BTreeSet<&'a Address>,
 }
@@ -84,8 +94,10 @@ impl Planning<'_> {
     }
 
     fn output(&self, reference: &Reference) -> Option<Value> {
-        if self.fresh.contains(&reference.address) {
-            return None;
+        match self.unknown.get(&reference.address)? {
+            Unknown::All => return None,
+            Unknown::These(outputs) if outputs.contains(&reference.output.as_str()) => return None,
+            Unknown::These(_) => {}
         }
         match self.observed.get(&reference.address)? {
             Observation::Present { live, .. } => live.outputs.get(&reference.output).cloned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pinfra_engine::state::Status;
-use pinfra_engine::testing::{Fault, Inputs, Object, arn_of};
+use pinfra_engine::testing::{Fault, Inputs, Object, arn_of, version_of};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Action, ErrorKind, Event, PlanError};
 use tokio_util::sync::CancellationToken;
@@ -322,7 +322,12 @@ fn what_is_there_and_ours_but_cannot_be_changed_is_replaced_with_what_is_within_
 
 fn somebody_elses(name: &str) -> Object {
     let tags = [("owner".to_owned(), "them".to_owned())].into();
-    Object { kind: "fake/thing", inputs: Inputs { name: name.to_owned(), tags, ..Inputs::default() }, ready: true }
+    Object {
+        kind: "fake/thing",
+        inputs: Inputs { name: name.to_owned(), tags, ..Inputs::default() },
+        version: 0,
+        ready: true,
+    }
 }
 
 #[test]
@@ -362,7 +367,7 @@ fn what_a_create_runs_into_is_ours_but_cannot_be_changed_and_is_replaced_by_the_
         let (base, _) = world.cloud.object("fake/thing.base").unwrap();
         let within = thing("a", |i| i.within = Some(Input::Known(format!("arn:{base}"))));
         let inputs = serde_json::from_value(within.inputs).unwrap();
-        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, ready: true });
+        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, version: 0, ready: true });
         let run = world.run(plan, true).await;
         assert_eq!(run.outcome.failed[0].1.kind, ErrorKind::AlreadyExists);
         let run = world.up(&file).await;
@@ -379,7 +384,7 @@ fn what_a_create_runs_into_is_ours_and_is_made_what_is_asked_for() {
         let file = graph([thing("a", |i| i.size = 2)]);
         let plan = world.plan(&file).await.unwrap();
         let inputs = serde_json::from_value(thing("a", |_| {}).inputs).unwrap();
-        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, ready: false });
+        world.cloud.put("earlier", Object { kind: "fake/thing", inputs, version: 0, ready: false });
         assert!(world.run(plan, true).await.outcome.is_complete());
         assert_converged(&world, &file).await;
     });
@@ -396,6 +401,24 @@ fn a_change_that_another_replacement_brings_is_planned_and_done_in_one_run() {
         let run = world.up(&file("new")).await;
         assert!(comes_before(&story(&run.events), "end create a", "start update b"));
         assert_converged(&world, &file("new")).await;
+    });
+}
+
+#[test]
+fn what_follows_an_output_that_updates_change_is_changed_along_in_the_same_run() {
+    paused(async {
+        let world = World::new();
+        let file = |size| {
+            graph([
+                thing("a", |i| i.size = size),
+                thing("b", |i| i.follows = Some(version_of("fake/thing.a"))),
+                thing("c", |i| i.uses = vec![arn_of("fake/thing.a")]),
+            ])
+        };
+        assert!(world.up(&file(1)).await.outcome.is_complete());
+        let run = world.up(&file(2)).await;
+        assert_eq!(story(&run.events), ["start update a", "end update a", "start update b", "end update b"]);
+        assert_converged(&world, &file(2)).await;
     });
 }
 

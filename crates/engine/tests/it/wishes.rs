@@ -1,6 +1,6 @@
 //! Random stack files: resources with random inputs and random edges, and random edits of them.
 
-use pinfra_engine::testing::{Inputs, arn_of, node};
+use pinfra_engine::testing::{Inputs, arn_of, node, version_of};
 use pinfra_engine::{Address, Graph};
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ pub(crate) struct Wish {
     renamed: bool,
     uses: u8,
     within: Option<usize>,
+    follows: Option<usize>,
     after: u8,
 }
 
@@ -24,15 +25,17 @@ pub(crate) type File = Vec<Option<Wish>>;
 
 fn wish() -> impl Strategy<Value = Option<Wish>> {
     let within = prop::option::weighted(0.4, 0..ADDRESSES);
-    let fields = (0..4u8, 0..2u64, prop::bool::weighted(0.2), any::<u8>(), any::<u8>(), within, any::<u8>());
+    let follows = prop::option::weighted(0.4, 0..ADDRESSES);
+    let fields = (0..4u8, 0..2u64, prop::bool::weighted(0.2), any::<u8>(), any::<u8>(), within, follows, any::<u8>());
     prop::option::weighted(
         0.8,
-        fields.prop_map(|(rank, size, renamed, uses, fewer, within, after)| Wish {
+        fields.prop_map(|(rank, size, renamed, uses, fewer, within, follows, after)| Wish {
             rank,
             size,
             renamed,
             uses: uses & fewer,
             within,
+            follows,
             after: after & fewer & !uses,
         }),
     )
@@ -74,6 +77,7 @@ pub(crate) fn graph_of(file: &File) -> Graph {
             size: wish.size,
             uses: chosen(index, wish.uses).map(|other| arn_of(&address_of(other))).collect(),
             within: wish.within.filter(|other| lower(index, *other)).map(|other| arn_of(&address_of(other))),
+            follows: wish.follows.filter(|other| lower(index, *other)).map(|other| version_of(&address_of(other))),
             ..Inputs::default()
         };
         let after: Vec<Address> = chosen(index, wish.after).map(|o| address_of(o).parse().unwrap()).collect();

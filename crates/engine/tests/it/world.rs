@@ -171,7 +171,10 @@ pub(crate) async fn assert_converged(world: &World, graph: &Graph) {
     for node in graph.nodes() {
         let (id, object) = by_address.get(&node.address).unwrap_or_else(|| panic!("`{}` is missing", node.address));
         let known = |reference: &pinfra_engine::value::Reference| {
-            by_address.get(&reference.address).map(|(id, _)| serde_json::json!(format!("arn:{id}")))
+            by_address.get(&reference.address).map(|(id, object)| match reference.output.as_str() {
+                "arn" => serde_json::json!(format!("arn:{id}")),
+                _ => serde_json::json!(object.version),
+            })
         };
         let desired: Inputs = serde_json::from_value(resolve(&node.inputs, &known).unwrap()).unwrap();
         assert_eq!(object.inputs, desired, "{}", node.address);
@@ -180,6 +183,7 @@ pub(crate) async fn assert_converged(world: &World, graph: &Graph) {
         assert_eq!(record.status, Status::Settled);
         assert_eq!(record.id.as_ref(), Some(*id));
         assert_eq!(record.outputs["arn"], serde_json::json!(format!("arn:{id}")));
+        assert_eq!(record.outputs["version"], serde_json::json!(object.version));
         assert!(record.needs.iter().eq(graph.needs(&node.address)), "the needs of `{}`", node.address);
     }
     assert_eq!(state.resources.len(), graph.len(), "{:?}", state.resources.keys());
