@@ -1,12 +1,13 @@
 //! What differs between what is asked for and what is there, field by field, and what mending it costs.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::resource::{KindInfo, OnChange};
-use crate::value::{as_reference, join, redact};
+use crate::value::{as_reference, has_secret, join, redact};
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,17 +66,18 @@ pub struct Views<'a> {
 
 /// Every field of `desired` that is not so in `live`, in the order of the inputs.
 pub fn diff(info: &KindInfo, views: &Views<'_>) -> Vec<FieldChange> {
-    let comparable = redact(views.desired, views.secrets, views.salt);
+    let comparable = OnceCell::new();
     let mut changes = Vec::new();
     compare(views.live, Some(views.desired), "", &mut |path, before, after| {
         let on_change = info.on_change(path);
         if on_change == OnChange::Ignore {
             return;
         }
-        let secret = views.secrets.contains(path);
+        let comparable = comparable.get_or_init(|| redact(views.desired, views.secrets, views.salt));
+        let secret = has_secret(path, views.secrets);
         let cause = match views.recorded {
             None => Cause::New,
-            Some(recorded) if at(recorded, path) == at(&comparable, path) => Cause::Drift,
+            Some(recorded) if at(recorded, path) == at(comparable, path) => Cause::Drift,
             Some(_) => Cause::StackFile,
         };
         changes.push(FieldChange {
@@ -89,36 +91,34 @@ pub fn diff(info: &KindInfo, views: &Views<'_>) -> Vec<FieldChange> {
     changes
 }
 
+/// Takes a path with what is there and what is asked for.
+type Differs<'a> = &'a mut dyn FnMut(&str, Option<&Value>, Option<&Value>);
+
 /// Calls `differs` for each leaf that differs; objects are entered, anything else is compared whole.
-fn compare(
-    before: Option<&Value>,
-    after: Option<&Value>,
-    path: &str,
-    differs: &mut dyn FnMut(&str, Option<&Value>, Option<&Value>),
-) {
-    let object = |value: Option<&Value>| match value {
-        Some(Value::Object(map)) if as_reference(&Value::Object(map.clone())).is_none() => Some(map.clone()),
-        _ => None,
-    };
+fn compare(before: Option<&Value>, after: Option<&Value>, path: &str, differs: Differs<'_>) {
     let absent = |value: Option<&Value>| matches!(value, None | Some(Value::Null));
-    match (object(before), object(after)) {
-        (None, None) => {
-            if before != after && !(absent(before) && absent(after)) {
-                differs(path, before, after);
-            }
+    let (left, right) = (fields(before), fields(after));
+    let entered = (left.is_some() || absent(before)) && (right.is_some() || absent(after));
+    if !entered {
+        if before != after {
+            differs(path, before, after);
         }
-        (Some(_), None) if !absent(after) => differs(path, before, after),
-        (None, Some(_)) if !absent(before) => differs(path, before, after),
-        (left, right) => {
-            let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
-            for (key, value) in &right {
-                compare(left.get(key), Some(value), &join(path, key), differs);
-            }
-            for (key, value) in left.iter().filter(|(key, _)| !right.contains_key(*key)) {
-                compare(Some(value), None, &join(path, key), differs);
-            }
+        return;
+    }
+    for (key, value) in right.into_iter().flatten() {
+        compare(left.and_then(|left| left.get(key)), Some(value), &join(path, key), differs);
+    }
+    for (key, value) in left.into_iter().flatten() {
+        if right.is_none_or(|right| !right.contains_key(key)) {
+            compare(Some(value), None, &join(path, key), differs);
         }
     }
+}
+
+/// The fields of an object; a reference has none.
+fn fields(value: Option<&Value>) -> Option<&Map<String, Value>> {
+    let value = value?;
+    value.as_object().filter(|_| as_reference(value).is_none())
 }
 
 fn shown(value: Option<&Value>, secret: bool) -> Shown {
@@ -208,6 +208,18 @@ mod tests {
     fn a_field_that_goes_away_is_a_change() {
         let found = changes(&json!({"tags": {}}), None, Some(&json!({"tags": {"x": "1"}})));
         assert_eq!((found[0].path.as_str(), &found[0].after), ("tags.x", &Shown::Absent));
+    }
+
+    #[test]
+    fn a_secret_inside_a_value_that_is_compared_whole_is_not_shown() {
+        let secrets = BTreeSet::from(["size.0".to_owned(), "tags.x".to_owned()]);
+        let desired = json!({"size": ["hunter2"], "tags": {"x": "hunter2"}});
+        let live = json!({"size": [], "tags": "hunter1"});
+        let views =
+            Views { desired: &desired, secrets: &secrets, recorded: Some(&Value::Null), live: Some(&live), salt: "s" };
+        let found = diff(&INFO, &views);
+        assert_eq!(found.len(), 2);
+        assert!(!serde_json::to_string(&found).unwrap().contains("hunter"), "{found:?}");
     }
 
     #[test]

@@ -3,19 +3,25 @@
 //! A step's intent is on disk before its call leaves, its id as soon as the cloud has named the object, and its end
 //! when the answer is here. A failed step blocks what needs it; everything else goes on.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot::{self, Sender};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::diff::{Views, diff};
 use crate::event::Event;
 use crate::plan::{Action, Plan, Step};
 use crate::queue::Queue;
-use crate::resource::{Call, Catalog, Found, Kind, LiveValue, Owner};
+use crate::resource::{Call, Catalog, Found, Kind, LiveValue, OnChange, Owner};
 use crate::state::{Entry, StateError, StateStore, StepId};
 use crate::value::{redact, resolve, scrub};
 use crate::{Address, CloudError, ErrorKind, State};
@@ -54,33 +60,54 @@ impl Outcome {
 
 /// What a task tells the loop.
 enum Report {
-    Named { index: usize, id: String, written: tokio::sync::oneshot::Sender<()> },
+    Named { index: usize, id: String, written: Sender<()> },
     Ended { index: usize, result: Result<Value, CloudError> },
 }
 
 /// Carries `plan` out against `catalog`, recording in `store`. Returns an error only when state cannot be written:
-/// then nothing more is started.
+/// then nothing more is started, and what is running is left. No step runs any more once this has returned.
 pub async fn execute(
     plan: &Plan,
     catalog: &Catalog,
     store: &mut StateStore,
     options: &Options,
 ) -> Result<Outcome, StateError> {
+    let seen = plan.seen.iter().map(|entry| before_the_steps(entry, store.state())).collect();
+    store.append(seen)?;
     let items: Vec<(Duration, &[usize])> = plan.steps.iter().map(|step| (step.usual, step.needs.as_slice())).collect();
     let (reports, inbox) = unbounded_channel();
-    let run = Run {
+    let mut run = Run {
         plan,
         catalog,
         options,
         queue: Queue::new(&items),
-        first_step: store.state().next_step,
         step_of: BTreeMap::new(),
         started: BTreeMap::new(),
         tasks: JoinSet::new(),
         reports,
         outcome: Outcome::default(),
     };
-    run.drive(store, inbox).await
+    let ended = run.drive(store, inbox).await;
+    // Steps are left where they wait for an answer. Usually none is running here.
+    run.tasks.shutdown().await;
+    ended?;
+    let tried = run.outcome.done + run.outcome.failed.len() + run.outcome.blocked.len();
+    run.outcome.left = plan.steps.len() - tried;
+    if run.outcome.is_complete() {
+        store.append(plan.seen.clone())?;
+    }
+    Ok(run.outcome)
+}
+
+/// What may be recorded of an untouched resource before the steps are done: all but what it newly needs. A need that
+/// was turned round would make a circle with one that is still recorded, if a step fails.
+fn before_the_steps(seen: &Entry, state: &State) -> Entry {
+    let mut seen = seen.clone();
+    if let Entry::Seen { address, needs, .. } = &mut seen {
+        let record = state.resources.get(address);
+        needs.retain(|need| record.is_some_and(|record| record.needs.contains(need)));
+    }
+    seen
 }
 
 struct Run<'a> {
@@ -88,7 +115,6 @@ struct Run<'a> {
     catalog: &'a Catalog,
     options: &'a Options,
     queue: Queue,
-    first_step: StepId,
     /// The journal's number of each step that was begun; given in the order of beginning, so that they rise.
     step_of: BTreeMap<usize, StepId>,
     started: BTreeMap<usize, Instant>,
@@ -98,70 +124,76 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn drive(
-        mut self,
-        store: &mut StateStore,
-        mut inbox: UnboundedReceiver<Report>,
-    ) -> Result<Outcome, StateError> {
+    async fn drive(&mut self, store: &mut StateStore, mut inbox: UnboundedReceiver<Report>) -> Result<(), StateError> {
+        let mut batch: Vec<Report> = Vec::new();
         loop {
-            self.start_ready(store)?;
-            if self.started.is_empty() {
-                break;
+            // Ends, names and beginnings go to disk in one write; only then do calls leave and steps go on.
+            let named = self.record(store, batch)?;
+            let starting = self.begin_ready(store)?;
+            store.sync()?;
+            for written in named {
+                // A step that is gone needs no answer.
+                let _ = written.send(());
             }
-            let first = tokio::select! {
-                report = inbox.recv() => report,
+            for (index, inputs) in starting {
+                self.spawn(index, inputs, store.state());
+            }
+            if self.started.is_empty() {
+                return Ok(());
+            }
+            batch = tokio::select! {
+                biased;
                 () = self.options.leave.cancelled() => break,
-                Some(Err(panicked)) = self.tasks.join_next() => {
-                    // A task reports its own panic below; only a cancelled one comes here, and none is cancelled.
-                    debug_assert!(!panicked.is_cancelled(), "steps are not cancelled");
-                    continue;
-                }
+                report = inbox.recv() => report.into_iter().collect(),
             };
-            // Whatever else has arrived meanwhile is recorded with it, in one write.
-            let mut batch: Vec<Report> = first.into_iter().collect();
             while let Ok(more) = inbox.try_recv() {
                 batch.push(more);
             }
-            self.record(store, batch)?;
+            while self.tasks.try_join_next().is_some() {}
         }
-        let tried = self.outcome.done + self.outcome.failed.len() + self.outcome.blocked.len();
-        self.outcome.left = self.plan.steps.len() - tried;
-        Ok(self.outcome)
+        // What has arrived by now is worth recording. Names that are not on disk are found again by the next run.
+        self.tasks.shutdown().await;
+        let mut last = Vec::new();
+        while let Ok(more) = inbox.try_recv() {
+            last.push(more);
+        }
+        self.record(store, last)?;
+        store.sync()
     }
 
-    fn start_ready(&mut self, store: &mut StateStore) -> Result<(), StateError> {
+    /// Stages the beginning of as many steps as may run now.
+    fn begin_ready(&mut self, store: &mut StateStore) -> Result<Vec<(usize, Value)>, StateError> {
         let mut starting = Vec::new();
-        while self.started.len() + starting.len() < self.options.width && !self.options.stop.is_cancelled() {
+        let width = self.options.width.max(1);
+        while self.started.len() + starting.len() < width && !self.stopping() {
             let Some(index) = self.queue.pop() else { break };
             let step = &self.plan.steps[index];
-            match resolve(&step.inputs, &|reference| store.state().output(reference)) {
-                Ok(inputs) => starting.push((index, inputs)),
+            let inputs = match resolve(&step.inputs, &|reference| store.state().output(reference)) {
+                Ok(inputs) => inputs,
                 Err(reference) => {
                     let message = format!("`{reference}` is not known, although what has it is made");
                     let error = CloudError::new(ErrorKind::Other, step.address.kind(), message);
                     self.fail(index, error, Duration::ZERO);
+                    continue;
                 }
-            }
-        }
-        let mut entries = Vec::with_capacity(starting.len());
-        for (index, inputs) in &starting {
-            let step = &self.plan.steps[*index];
-            let number = self.first_step + self.step_of.len() as StepId;
-            self.step_of.insert(*index, number);
-            entries.push(Entry::Begin {
+            };
+            let number = store.state().next_step;
+            store.stage(vec![Entry::Begin {
                 step: number,
                 address: step.address.clone(),
                 action: step.action,
                 id: step.id.clone(),
-                inputs: redact(inputs, &step.secrets, &store.state().lineage),
+                inputs: redact(&inputs, &step.secrets, &store.state().lineage),
                 needs: step.recorded_needs.clone(),
-            });
+            }])?;
+            self.step_of.insert(index, number);
+            starting.push((index, inputs));
         }
-        store.append(entries)?;
-        for (index, inputs) in starting {
-            self.spawn(index, inputs, store.state());
-        }
-        Ok(())
+        Ok(starting)
+    }
+
+    fn stopping(&self) -> bool {
+        self.options.stop.is_cancelled() || self.options.leave.is_cancelled()
     }
 
     fn spawn(&mut self, index: usize, inputs: Value, state: &State) {
@@ -169,69 +201,60 @@ impl Run<'_> {
         self.started.insert(index, Instant::now());
         self.emit(Event::Started { address: step.address.clone(), action: step.action, usual: step.usual });
         let kind = self.catalog.require(step.address.kind()).cloned();
-        let token = format!("{}-{}", state.lineage, self.step_of.get(&index).copied().unwrap_or_default());
+        let made_by = state.resources.get(&step.address).and_then(|record| record.made_by);
+        let number = made_by.filter(|_| step.action == Action::Create).or(self.step_of.get(&index).copied());
+        let token = format!("{}-{}", state.lineage, number.unwrap_or_default());
         let (events, address) = (self.options.events.clone(), step.address.clone());
         let progress = Arc::new(move |message| {
             // A listener that has gone away misses nothing that it wants.
             let _ = events.send(Event::Waiting { address: address.clone(), message });
         });
         let call = Call::new(step.address.clone(), token, progress);
+        let naming = Naming { index, reports: self.reports.clone() };
         let reports = self.reports.clone();
-        let naming = Naming { index, reports: reports.clone() };
-        let work = tokio::spawn(async move { run_step(kind?, &call, &step, &inputs, &naming).await });
         self.tasks.spawn(async move {
-            let result = work.await.unwrap_or_else(|panicked| {
-                Err(CloudError::new(ErrorKind::Other, "pinfra", format!("this step panicked, a bug: {panicked}")))
-            });
+            let work = AssertUnwindSafe(async { run_step(kind?, &call, &step, &inputs, &naming).await });
+            let result = work.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             // The loop is gone only when the run is being left; the journal says that the step was begun.
             let _ = reports.send(Report::Ended { index, result });
         });
     }
 
-    fn record(&mut self, store: &mut StateStore, batch: Vec<Report>) -> Result<(), StateError> {
-        let mut entries = Vec::with_capacity(batch.len());
-        for report in &batch {
-            let (Report::Named { index, .. } | Report::Ended { index, .. }) = report;
-            let Some(step) = self.step_of.get(index).copied() else { continue };
-            entries.push(match report {
-                Report::Named { id, .. } => Entry::Named { step, id: id.clone() },
-                Report::Ended { result: Ok(outputs), .. } => Entry::Done { step, outputs: outputs.clone() },
-                Report::Ended { result: Err(error), .. } => {
-                    let begun = &self.plan.steps[*index];
-                    let reason = scrub(&error.to_string(), &begun.inputs, &begun.secrets);
-                    Entry::Failed { step, reason }
-                }
-            });
-        }
-        store.append(entries)?;
+    /// Stages what has been reported. Returns whom to tell when it is on disk.
+    fn record(&mut self, store: &mut StateStore, batch: Vec<Report>) -> Result<Vec<Sender<()>>, StateError> {
+        let mut named = Vec::new();
         for report in batch {
+            let (Report::Named { index, .. } | Report::Ended { index, .. }) = report;
+            let Some(step) = self.step_of.get(&index).copied() else { continue };
+            let Step { address, action, .. } = &self.plan.steps[index];
+            let elapsed = || self.started.get(&index).map(Instant::elapsed).unwrap_or_default();
             match report {
-                Report::Named { index, id, written } => {
-                    let address = self.plan.steps[index].address.clone();
-                    self.emit(Event::Named { address, id });
-                    // A step that has given up waiting needs no answer.
-                    let _ = written.send(());
+                Report::Named { id, written, .. } => {
+                    store.stage(vec![Entry::Named { step, id: id.clone() }])?;
+                    self.emit(Event::Named { address: address.clone(), id });
+                    named.push(written);
                 }
-                Report::Ended { index, result } => {
-                    let elapsed = self.started.remove(&index).map(|at| at.elapsed()).unwrap_or_default();
-                    match result {
-                        Ok(_) => {
-                            let Step { address, action, .. } = &self.plan.steps[index];
-                            self.emit(Event::Done { address: address.clone(), action: *action, elapsed });
-                            self.outcome.done += 1;
-                            self.queue.succeed(index);
-                        }
-                        Err(error) => self.fail(index, error, elapsed),
-                    }
+                Report::Ended { result: Ok(outputs), .. } => {
+                    store.stage(vec![Entry::Done { step, outputs }])?;
+                    self.emit(Event::Done { address: address.clone(), action: *action, elapsed: elapsed() });
+                    self.started.remove(&index);
+                    self.outcome.done += 1;
+                    self.queue.succeed(index);
+                }
+                Report::Ended { result: Err(error), .. } => {
+                    let error = scrubbed(error, &self.plan.steps[index]);
+                    store.stage(vec![Entry::Failed { step, reason: error.to_string() }])?;
+                    let elapsed = elapsed();
+                    self.started.remove(&index);
+                    self.fail(index, error, elapsed);
                 }
             }
         }
-        Ok(())
+        Ok(named)
     }
 
     fn fail(&mut self, index: usize, error: CloudError, elapsed: Duration) {
         let step = &self.plan.steps[index];
-        let error = CloudError { message: scrub(&error.message, &step.inputs, &step.secrets), ..error };
         let (address, action) = (step.address.clone(), step.action);
         self.emit(Event::Failed { address: address.clone(), action, error: error.clone(), elapsed });
         self.outcome.failed.push((address.clone(), error));
@@ -250,6 +273,20 @@ impl Run<'_> {
     }
 }
 
+/// `error` without the secrets of the step, which the cloud may have echoed: those asked for and those there.
+fn scrubbed(error: CloudError, step: &Step) -> CloudError {
+    let live = step.live.as_ref().unwrap_or(&Value::Null);
+    let clean = |text: String| scrub(&scrub(&text, &step.inputs, &step.secrets), live, &step.secrets);
+    CloudError { message: clean(error.message), hint: error.hint.map(clean), ..error }
+}
+
+/// The error of a step that has panicked.
+fn panicked(panic: &(dyn Any + Send)) -> CloudError {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!("this step panicked, which is a bug: {}", said.unwrap_or("it did not say why"));
+    CloudError::new(ErrorKind::Other, "pinfra", message)
+}
+
 /// How a step tells the loop what the cloud has called its object.
 struct Naming {
     index: usize,
@@ -259,7 +296,7 @@ struct Naming {
 impl Naming {
     /// Returns once the name is on disk.
     async fn named(&self, id: &str) -> Result<(), CloudError> {
-        let (written, is_written) = tokio::sync::oneshot::channel();
+        let (written, is_written) = oneshot::channel();
         let report = Report::Named { index: self.index, id: id.to_owned(), written };
         let lost = || CloudError::new(ErrorKind::Other, "pinfra", "the run ended before the id could be recorded");
         self.reports.send(report).map_err(|_| lost())?;
@@ -299,6 +336,9 @@ async fn make(kind: &dyn Kind, call: &Call, inputs: &Value, naming: &Naming) -> 
                     naming.named(&id).await?;
                     let live = kind.read_many(std::slice::from_ref(&id)).await.pop();
                     let Some(Ok(Some(live))) = live else { return Err(taken) };
+                    if must_be_replaced(kind, &live.inputs, inputs) {
+                        return Err(taken.with_hint("it is half-made and cannot be changed: run this again"));
+                    }
                     return change(kind, call, &id, &live.inputs, inputs).await;
                 }
                 Some(Ok(Some(Found { owner: Owner::Theirs(owner), .. }))) => {
@@ -311,6 +351,12 @@ async fn make(kind: &dyn Kind, call: &Call, inputs: &Value, naming: &Naming) -> 
     };
     naming.named(&id).await?;
     kind.settle(call, &id, inputs).await.map(|LiveValue { outputs, .. }| outputs)
+}
+
+/// Whether no update leads from `old` to `new`.
+fn must_be_replaced(kind: &dyn Kind, old: &Value, new: &Value) -> bool {
+    let views = Views { desired: new, secrets: &BTreeSet::new(), recorded: None, live: Some(old), salt: "" };
+    diff(kind.info(), &views).iter().any(|change| change.on_change == OnChange::Replace)
 }
 
 async fn change(kind: &dyn Kind, call: &Call, id: &str, old: &Value, new: &Value) -> Result<Value, CloudError> {

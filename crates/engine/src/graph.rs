@@ -155,10 +155,10 @@ fn order(needs: &BTreeMap<Address, BTreeSet<Address>>) -> Result<Vec<Address>, V
 
 /// Walks along needs inside `stuck`, where each has one, until an address comes up again.
 fn cycle_in(needs: &BTreeMap<Address, BTreeSet<Address>>, stuck: &BTreeSet<&Address>) -> Vec<Address> {
-    let mut path: Vec<&Address> = Vec::new();
+    let (mut path, mut place): (Vec<&Address>, BTreeMap<&Address, usize>) = Default::default();
     let mut at = stuck.first().copied();
     while let Some(address) = at {
-        if let Some(start) = path.iter().position(|seen| *seen == address) {
+        if let Some(start) = place.insert(address, path.len()) {
             return path[start..].iter().map(|a| (*a).clone()).collect();
         }
         path.push(address);

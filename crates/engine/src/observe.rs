@@ -1,13 +1,16 @@
 //! Refresh: reads what the cloud holds of everything that the graph asks for or state records. Writes nothing.
+//!
+//! What state has an id for is read by that id. The rest is found by name or tag, and so is what is not there any
+//! more under its id: state may be lost, or older than the cloud, and nothing must be made twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde_json::Value;
 
 use crate::resource::{Catalog, Found, LiveValue, Owner};
-use crate::value::references;
-use crate::{Address, CloudError, Graph, State};
+use crate::value::{Reference, references, resolve, with_secrets_of};
+use crate::{Address, CloudError, Graph, Node, State};
 
 /// What the cloud holds under one address.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,35 +39,50 @@ pub type Observed = BTreeMap<Address, Observation>;
 /// Everything that could not be read.
 pub type Unreadable = Vec<(Address, CloudError)>;
 
-/// Reads what the cloud holds: by id what state has an id for, by name or tag the rest. Kinds are read at the same
-/// time, and each kind's objects together.
+/// Reads what the cloud holds. Kinds are read at the same time, and each kind's objects together; as long as state
+/// and cloud agree, that is one round.
 pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Unreadable> {
-    let mut asked: BTreeMap<&str, Asked> = BTreeMap::new();
+    let mut refresh = Refresh { catalog, asked: BTreeMap::new(), observed: Observed::new(), unreadable: Vec::new() };
     for (address, record) in &state.resources {
-        let of_kind = asked.entry(address.kind()).or_default();
         match &record.id {
-            Some(id) => of_kind.by_id.push((address.clone(), id.clone())),
+            Some(id) => refresh.read(address, id),
+            // An interrupted create asked for what is recorded, whatever the stack file says now.
             None => {
-                let inputs = graph.get(address).map_or(&record.inputs, |node| &node.inputs);
-                of_kind.by_inputs.push((address.clone(), inputs.clone()));
+                let desired = graph.get(address).map(|node| &node.inputs);
+                refresh.find(address, with_secrets_of(&record.inputs, desired));
             }
         }
     }
+    let mut later: BTreeMap<&Address, &Node> = BTreeMap::new();
     for node in graph.nodes().filter(|node| !state.resources.contains_key(&node.address)) {
-        asked.entry(node.address.kind()).or_default().by_inputs.push((node.address.clone(), node.inputs.clone()));
-    }
-    let (mut observed, mut unreadable) = (Observed::new(), Unreadable::new());
-    for answers in join_all(asked.into_iter().map(|(kind, asked)| ask(catalog, kind, asked))).await {
-        for (address, answer) in answers {
-            match answer {
-                Ok(observation) => {
-                    observed.insert(address, observation);
-                }
-                Err(error) => unreadable.push((address, error)),
-            }
+        if references(&node.inputs).is_empty() {
+            refresh.find(&node.address, node.inputs.clone());
+        } else {
+            later.insert(&node.address, node);
         }
     }
-    if unreadable.is_empty() { Ok(observed) } else { Err(unreadable) }
+    refresh.run().await;
+    for (address, record) in &state.resources {
+        if !matches!(refresh.observed.get(address), Some(Observation::Absent | Observation::Theirs { .. })) {
+            continue;
+        }
+        if let Some(node) = graph.get(address) {
+            later.insert(address, node);
+        } else if record.id.is_some() && refresh.can_find(address, &record.inputs) {
+            refresh.find(address, with_secrets_of(&record.inputs, None));
+        }
+    }
+    refresh.run().await;
+    refresh.find_in_order(&later).await;
+    if refresh.unreadable.is_empty() { Ok(refresh.observed) } else { Err(refresh.unreadable) }
+}
+
+struct Refresh<'a> {
+    catalog: &'a Catalog,
+    /// What the next round asks, by kind.
+    asked: BTreeMap<String, Asked>,
+    observed: Observed,
+    unreadable: Unreadable,
 }
 
 #[derive(Default)]
@@ -75,25 +93,98 @@ struct Asked {
 
 type Answers = Vec<(Address, Result<Observation, CloudError>)>;
 
-async fn ask(catalog: &Catalog, kind: &str, asked: Asked) -> Answers {
-    let kind = match catalog.require(kind) {
+impl Refresh<'_> {
+    fn read(&mut self, address: &Address, id: &str) {
+        let asked = self.asked.entry(address.kind().to_owned()).or_default();
+        asked.by_id.push((address.clone(), id.to_owned()));
+    }
+
+    fn find(&mut self, address: &Address, inputs: Value) {
+        let asked = self.asked.entry(address.kind().to_owned()).or_default();
+        asked.by_inputs.push((address.clone(), inputs));
+    }
+
+    /// Whether recorded inputs are enough to look for an object by.
+    fn can_find(&self, address: &Address, recorded: &Value) -> bool {
+        let kind = self.catalog.get(address.kind());
+        kind.is_some_and(|kind| kind.normalise(&with_secrets_of(recorded, None)).is_ok())
+    }
+
+    /// Asks all that is to be asked.
+    async fn run(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        let catalog = self.catalog;
+        for answers in join_all(asked.into_iter().map(|(kind, asked)| ask(catalog, kind, asked))).await {
+            for (address, answer) in answers {
+                match answer {
+                    Ok(observation) => {
+                        self.observed.insert(address, observation);
+                    }
+                    Err(error) => self.unreadable.push((address, error)),
+                }
+            }
+        }
+    }
+
+    /// Finds each node by its inputs, after those that it refers to. What refers to something that is not there
+    /// cannot be there either, unless its name says so: the create that runs into it finds out.
+    async fn find_in_order(&mut self, nodes: &BTreeMap<&Address, &Node>) {
+        let mut missing: BTreeMap<&Address, usize> = BTreeMap::new();
+        let mut wanted_by: BTreeMap<Address, Vec<&Address>> = BTreeMap::new();
+        for (address, node) in nodes {
+            let referred: BTreeSet<Address> = references(&node.inputs).into_iter().map(|(_, r)| r.address).collect();
+            let open: Vec<Address> = referred.into_iter().filter(|to| nodes.contains_key(to)).collect();
+            missing.insert(address, open.len());
+            for to in open {
+                wanted_by.entry(to).or_default().push(address);
+            }
+        }
+        let mut ready: Vec<&Address> = missing.iter().filter(|(_, open)| **open == 0).map(|(a, _)| *a).collect();
+        while !ready.is_empty() {
+            for address in &ready {
+                match resolve(&nodes[address].inputs, &|reference| self.output(reference)) {
+                    Ok(inputs) => self.find(address, inputs),
+                    Err(_) => {
+                        self.observed.insert((*address).clone(), Observation::Absent);
+                    }
+                }
+            }
+            self.run().await;
+            let mut next = Vec::new();
+            for waiting in ready.iter().filter_map(|address| wanted_by.get(*address)).flatten() {
+                if let Some(open) = missing.get_mut(waiting) {
+                    *open -= 1;
+                    if *open == 0 {
+                        next.push(*waiting);
+                    }
+                }
+            }
+            ready = next;
+        }
+    }
+
+    fn output(&self, reference: &Reference) -> Option<Value> {
+        match self.observed.get(&reference.address)? {
+            Observation::Present { live, .. } => live.outputs.get(&reference.output).cloned(),
+            Observation::Absent | Observation::Theirs { .. } => None,
+        }
+    }
+}
+
+async fn ask(catalog: &Catalog, kind: String, asked: Asked) -> Answers {
+    let Asked { mut by_id, by_inputs } = asked;
+    let kind = match catalog.require(&kind) {
         Ok(kind) => kind,
         Err(error) => {
-            let by_id = asked.by_id.into_iter().map(|(address, _)| address);
-            let all = by_id.chain(asked.by_inputs.into_iter().map(|(address, _)| address));
+            let by_id = by_id.into_iter().map(|(address, _)| address);
+            let all = by_id.chain(by_inputs.into_iter().map(|(address, _)| address));
             return all.map(|address| (address, Err(error.clone()))).collect();
         }
     };
     let mut answers = Answers::new();
-    // What refers to something that is not made yet cannot be there either, unless its name says so: the create
-    // that runs into it finds out.
-    let (findable, pending): (Vec<_>, Vec<_>) =
-        asked.by_inputs.into_iter().partition(|(_, inputs)| references(inputs).is_empty());
-    answers.extend(pending.into_iter().map(|(address, _)| (address, Ok(Observation::Absent))));
-
-    let (addresses, inputs): (Vec<Address>, Vec<Value>) = findable.into_iter().unzip();
-    let mut by_id = asked.by_id;
-    for (address, found) in addresses.into_iter().zip(kind.find_many(&inputs).await) {
+    let (addresses, inputs): (Vec<Address>, Vec<Value>) = by_inputs.into_iter().unzip();
+    let found = if inputs.is_empty() { Vec::new() } else { kind.find_many(&inputs).await };
+    for (address, found) in addresses.into_iter().zip(found) {
         match found {
             Ok(Some(Found { id, owner: Owner::Ours })) => by_id.push((address, id)),
             Ok(Some(Found { id, owner: Owner::Theirs(owner) })) => {
@@ -104,7 +195,7 @@ async fn ask(catalog: &Catalog, kind: &str, asked: Asked) -> Answers {
         }
     }
     let (addresses, ids): (Vec<Address>, Vec<String>) = by_id.into_iter().unzip();
-    let read = kind.read_many(&ids).await;
+    let read = if ids.is_empty() { Vec::new() } else { kind.read_many(&ids).await };
     for ((address, id), live) in addresses.into_iter().zip(ids).zip(read) {
         let observation = live.map(|live| match live {
             Some(live) => Observation::Present { id, live },

@@ -64,28 +64,23 @@ impl Queue {
     }
 }
 
-/// For each item its own cost and the dearest chain of items behind it.
+/// For each item its own cost and the dearest chain of items behind it: each is worked out once all that want it are.
 fn chains(items: &[(Duration, &[usize])], wanted_by: &[Vec<usize>]) -> Vec<Duration> {
-    let mut chain: Vec<Option<Duration>> = vec![None; items.len()];
-    for start in 0..items.len() {
-        let mut stack = vec![(start, false)];
-        let mut open = vec![];
-        while let Some((at, ready)) = stack.pop() {
-            if chain[at].is_some() {
-                continue;
-            }
-            if ready {
-                let behind = wanted_by[at].iter().filter_map(|w| chain[*w]).max().unwrap_or_default();
-                chain[at] = Some(items[at].0 + behind);
-                open.pop();
-            } else if !open.contains(&at) {
-                open.push(at);
-                stack.push((at, true));
-                stack.extend(wanted_by[at].iter().map(|w| (*w, false)));
+    let mut chain: Vec<Duration> = vec![Duration::ZERO; items.len()];
+    let mut open: Vec<usize> = wanted_by.iter().map(Vec::len).collect();
+    let mut todo: Vec<usize> = (0..items.len()).filter(|item| open[*item] == 0).collect();
+    while let Some(item) = todo.pop() {
+        // Until now it held the dearest chain behind the item.
+        chain[item] += items[item].0;
+        for need in items[item].1 {
+            chain[*need] = chain[*need].max(chain[item]);
+            open[*need] -= 1;
+            if open[*need] == 0 {
+                todo.push(*need);
             }
         }
     }
-    chain.into_iter().map(Option::unwrap_or_default).collect()
+    chain
 }
 
 #[cfg(test)]

@@ -130,6 +130,9 @@ impl Call {
 pub trait Resource: Send + Sync + 'static {
     /// What is known without asking the cloud.
     const INFO: KindInfo;
+    /// Outputs that an update may change, such as the version of an object's content: when one is planned, what
+    /// refers to them is planned to change along. All others stay as they are for as long as the object lives.
+    const CHANGING_OUTPUTS: &'static [&'static str] = &[];
     /// What a stack asks for.
     type Inputs: Serialize + DeserializeOwned + Send + Sync;
     /// What the cloud answers besides.
@@ -199,6 +202,8 @@ pub type LiveValue = Live<Value, Value>;
 pub trait Kind: Send + Sync {
     /// What is known without asking the cloud.
     fn info(&self) -> &'static KindInfo;
+    /// See [`Resource::CHANGING_OUTPUTS`].
+    fn changing_outputs(&self) -> &'static [&'static str];
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError>;
     /// See [`Resource::create`].
@@ -245,6 +250,10 @@ impl<R: Resource> Kind for Erased<R> {
         R::STATIC_INFO
     }
 
+    fn changing_outputs(&self) -> &'static [&'static str] {
+        R::CHANGING_OUTPUTS
+    }
+
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError> {
         let typed: R::Inputs = parse::<R, _>(inputs)?;
         write::<R, _>(&typed)
@@ -266,18 +275,28 @@ impl<R: Resource> Kind for Erased<R> {
     fn read_many<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, Vec<Result<Option<LiveValue>, CloudError>>> {
         async move {
             let read = self.resource.read_many(ids).await;
-            read.into_iter().map(|one| one?.map(|found| live::<R>(&found)).transpose()).collect()
+            let read = read.into_iter().map(|one| one?.map(|found| live::<R>(&found)).transpose()).collect();
+            one_each::<R, _>("read_many", ids.len(), read)
         }
         .boxed()
     }
 
     fn find_many<'a>(&'a self, new: &'a [Value]) -> BoxFuture<'a, Vec<Result<Option<Found>, CloudError>>> {
         async move {
-            let typed: Result<Vec<R::Inputs>, CloudError> = new.iter().map(parse::<R, _>).collect();
-            match typed {
-                Ok(typed) => self.resource.find_many(&typed).await,
-                Err(error) => new.iter().map(|_| Err(error.clone())).collect(),
+            let mut wrong = Vec::with_capacity(new.len());
+            let mut typed: Vec<R::Inputs> = Vec::with_capacity(new.len());
+            for inputs in new {
+                match parse::<R, _>(inputs) {
+                    Ok(inputs) => {
+                        typed.push(inputs);
+                        wrong.push(None);
+                    }
+                    Err(error) => wrong.push(Some(error)),
+                }
             }
+            let found = one_each::<R, _>("find_many", typed.len(), self.resource.find_many(&typed).await);
+            let mut found = found.into_iter();
+            wrong.into_iter().filter_map(|wrong| wrong.map(Err).or_else(|| found.next())).collect()
         }
         .boxed()
     }
@@ -295,6 +314,20 @@ impl<R: Resource> Kind for Erased<R> {
     fn delete<'a>(&'a self, call: &'a Call, id: &'a str) -> BoxFuture<'a, Result<(), CloudError>> {
         self.resource.delete(call, id).boxed()
     }
+}
+
+/// The answers, if there is one for each question. Otherwise nobody can tell which is missing, and a missing one must
+/// not be taken for an object that is gone.
+fn one_each<R: Resource, T>(
+    call: &str,
+    asked: usize,
+    answers: Vec<Result<T, CloudError>>,
+) -> Vec<Result<T, CloudError>> {
+    if answers.len() == asked {
+        return answers;
+    }
+    let message = format!("a bug: `{call}` gave {} answers to {asked} questions", answers.len());
+    (0..asked).map(|_| Err(CloudError::new(ErrorKind::Other, R::INFO.kind, message.clone()))).collect()
 }
 
 fn parse<R: Resource, T: DeserializeOwned>(value: &Value) -> Result<T, CloudError> {

@@ -1,5 +1,7 @@
 //! Inputs as data: references to other resources' outputs, secrets, and paths into both.
 
+use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -154,22 +156,44 @@ fn hash(path: &str, value: &Value, salt: &str) -> String {
 
 /// `text` with every secret of these inputs blotted out, for messages that the cloud may have echoed one into.
 pub fn scrub(text: &str, inputs: &Value, secrets: &BTreeSet<String>) -> String {
-    let mut clean = text.to_owned();
-    for path in secrets {
-        let found = path.split('.').try_fold(inputs, |value, key| match value {
-            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-            other => other.get(key),
-        });
-        let secret = match found {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => continue,
-        };
-        if !secret.is_empty() {
-            clean = clean.replace(&secret, "(secret)");
-        }
+    if secrets.is_empty() {
+        return text.to_owned();
     }
-    clean
+    let found = RefCell::new(Vec::new());
+    replace_at(inputs, "", secrets, &|_, value| {
+        found.borrow_mut().push(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        Value::Null
+    });
+    // The longest first: a secret may be part of another one.
+    let mut values = found.into_inner();
+    values.sort_by_key(|value| Reverse(value.len()));
+    let known = values.iter().filter(|value| !value.is_empty());
+    known.fold(text.to_owned(), |clean, secret| clean.replace(secret.as_str(), "(secret)"))
+}
+
+/// Whether what stands at `path` is a secret, is part of one, or has one in it.
+pub fn has_secret(path: &str, secrets: &BTreeSet<String>) -> bool {
+    let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    secrets.iter().any(|secret| secret == path || below(secret, path) || below(path, secret))
+}
+
+/// Recorded inputs with something in the place of each hash: what `desired` has there, or else an empty text. A kind
+/// can read them again, and find by what is not secret.
+pub fn with_secrets_of(recorded: &Value, desired: Option<&Value>) -> Value {
+    match recorded {
+        Value::Object(map) if map.len() == 1 && map.contains_key(SECRET) => {
+            desired.cloned().unwrap_or_else(|| Value::String(String::new()))
+        }
+        Value::Object(map) => {
+            let inner = map.iter().map(|(k, v)| (k.clone(), with_secrets_of(v, desired.and_then(|d| d.get(k)))));
+            Value::Object(inner.collect())
+        }
+        Value::Array(items) => {
+            let inner = items.iter().enumerate().map(|(n, v)| with_secrets_of(v, desired.and_then(|d| d.get(n))));
+            Value::Array(inner.collect())
+        }
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -216,5 +240,20 @@ mod tests {
         let inputs = json!({"tags": {"owner": "hunter2"}});
         let secrets = BTreeSet::from(["tags.owner".to_owned()]);
         assert_eq!(scrub("bad value 'hunter2'", &inputs, &secrets), "bad value '(secret)'");
+    }
+
+    #[test]
+    fn a_secret_under_a_key_with_dots_or_in_a_list_is_blotted_out_too() {
+        let inputs = json!({"tags": {"a.b": "hunter2"}, "list": ["x", "hunter22"]});
+        let secrets = BTreeSet::from(["tags.a.b".to_owned(), "list.1".to_owned()]);
+        assert_eq!(scrub("hunter22, hunter2", &inputs, &secrets), "(secret), (secret)");
+    }
+
+    #[test]
+    fn recorded_inputs_can_be_read_again_although_their_secrets_are_hashes() {
+        let inputs = json!({"name": "a", "tags": {"x": "hunter2"}});
+        let recorded = redact(&inputs, &BTreeSet::from(["tags.x".to_owned()]), "salt");
+        assert_eq!(with_secrets_of(&recorded, Some(&inputs)), inputs);
+        assert_eq!(with_secrets_of(&recorded, None), json!({"name": "a", "tags": {"x": ""}}));
     }
 }

@@ -1,5 +1,6 @@
 //! The journal: one JSON object a line, each a thing that is about to be done or was done.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,20 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         needs: Vec<Address>,
     },
+    /// A resource that no step touches, as the plan has found it.
+    Seen {
+        /// Which.
+        address: Address,
+        /// The cloud's handle.
+        id: String,
+        /// What is asked for, secrets hashed.
+        inputs: Value,
+        /// What the cloud answered.
+        outputs: Value,
+        /// The resources it needs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        needs: Vec<Address>,
+    },
     /// The cloud has named the object, though it is not usable yet.
     Named {
         /// The step.
@@ -90,6 +105,17 @@ pub enum Corrupt {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The journal continues a snapshot that came after this one.
+    #[error("the journal continues snapshot {found}, but this is snapshot {expected}")]
+    Newer {
+        /// The snapshot's serial.
+        expected: u64,
+        /// The journal's.
+        found: u64,
+    },
+    /// There is a journal, but not the snapshot that it continues.
+    #[error("the snapshot that it continues is not there")]
+    NoSnapshot,
     /// The journal continues another snapshot.
     #[error("the journal continues lineage {found}, but the snapshot is of lineage {expected}")]
     Lineage {
@@ -112,10 +138,11 @@ pub fn replay(snapshot: State, journal: &str) -> Result<State, Corrupt> {
             if *lineage != state.lineage {
                 return Err(Corrupt::Lineage { expected: state.lineage, found: lineage.clone() });
             }
-            if *serial < state.serial {
-                return Ok(state);
+            match serial.cmp(&state.serial) {
+                Ordering::Less => return Ok(state),
+                Ordering::Equal => continue,
+                Ordering::Greater => return Err(Corrupt::Newer { expected: state.serial, found: *serial }),
             }
-            continue;
         }
         apply(&mut state, entry)?;
     }
@@ -134,11 +161,18 @@ pub fn apply(state: &mut State, entry: Entry) -> Result<(), Corrupt> {
             if step < state.next_step {
                 return Err(Corrupt::Step { step, what: "was begun twice" });
             }
-            // A step that an earlier run left open on the same object is answered by what this one finds out.
+            // A step that an earlier run left open on the same object is answered by what this one finds out. Few
+            // are open at once: as many as run at the same time, and what interrupted runs left.
             state.open.retain(|_, begun| begun.address != address);
-            begin(state, &address, action, id, &inputs, &needs);
+            begin(state, step, &address, action, id, &inputs, &needs);
             state.next_step = step + 1;
             state.open.insert(step, Begun { address, action, inputs, needs });
+        }
+        Entry::Seen { address, id, inputs, outputs, needs } => {
+            state.open.retain(|_, begun| begun.address != address);
+            let made_by = state.resources.get(&address).and_then(|record| record.made_by);
+            let record = Record { status: Status::Settled, id: Some(id), inputs, outputs, needs, made_by };
+            state.resources.insert(address, record);
         }
         Entry::Named { step, id } => {
             let begun = state.open.get(&step).ok_or(Corrupt::Step { step, what: "was named but not begun" })?;
@@ -163,31 +197,45 @@ pub fn apply(state: &mut State, entry: Entry) -> Result<(), Corrupt> {
     Ok(())
 }
 
-fn begin(state: &mut State, address: &Address, action: Action, id: Option<String>, inputs: &Value, needs: &[Address]) {
-    let record = || Record {
-        status: Status::Begun,
-        id: None,
+fn begin(
+    state: &mut State,
+    step: StepId,
+    address: &Address,
+    action: Action,
+    id: Option<String>,
+    inputs: &Value,
+    needs: &[Address],
+) {
+    let known = state.resources.get_mut(address);
+    let record = |status, id, made_by| Record {
+        status,
+        id,
         inputs: inputs.clone(),
         outputs: Value::Null,
         needs: needs.to_vec(),
+        made_by,
     };
-    match action {
-        Action::Create => {
-            // After the delete half of a replacement nothing of the old object is left to remember.
-            state.resources.insert(address.clone(), record());
+    let new = match (action, known) {
+        (Action::Create, known) => {
+            // After the delete half of a replacement nothing of the old object is left to remember. But a create
+            // that is tried again because nobody knows how it ended must look the same to the cloud.
+            let again = known.filter(|known| known.id.is_none() && known.inputs == *inputs);
+            record(Status::Begun, None, again.and_then(|known| known.made_by).or(Some(step)))
         }
-        Action::Adopt => {
-            let record = Record { status: Status::Named, id, ..record() };
-            state.resources.insert(address.clone(), record);
-        }
-        Action::Update => {
-            let known = state.resources.entry(address.clone()).or_insert_with(record);
+        (Action::Adopt, _) => record(Status::Named, id, None),
+        (Action::Update, Some(known)) => {
             known.id = id.or(known.id.take());
+            known.status = Status::Named;
             // Until the old needs are known to be released, both orders must hold when destroying.
-            known.needs.extend(needs.iter().filter(|need| !known.needs.contains(need)).cloned().collect::<Vec<_>>());
+            let more: Vec<Address> = needs.iter().filter(|need| !known.needs.contains(need)).cloned().collect();
+            known.needs.extend(more);
+            return;
         }
-        Action::Delete | Action::Forget => {}
-    }
+        // What was found and is in the way, though it was never recorded: from now on it is.
+        (Action::Update | Action::Delete, None) => record(Status::Named, id, None),
+        (Action::Delete, Some(_)) | (Action::Forget, _) => return,
+    };
+    state.resources.insert(address.clone(), new);
 }
 
 fn finish(state: &mut State, begun: Begun, outputs: Value) {
@@ -271,6 +319,7 @@ mod tests {
             journal(&[Entry::Named { step: 1, id: "x".into() }]),
             journal(&[begin(1, Action::Create), begin(1, Action::Create)]),
             journal(&[Entry::Open { lineage: "other".into(), serial: 0 }]),
+            journal(&[Entry::Open { lineage: "l".into(), serial: 7 }]),
             "{}\n".to_owned(),
         ];
         for text in cases {

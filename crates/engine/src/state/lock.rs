@@ -7,8 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,8 @@ pub enum LockError {
 pub struct Lock {
     folder: PathBuf,
     token: u64,
-    lost: Arc<AtomicBool>,
+    /// Until when the lease is ours, in seconds since the epoch; 0 once it is lost.
+    held_until: Arc<AtomicU64>,
     /// Dropping the sender ends the heartbeat.
     heartbeat: Option<(std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>)>,
 }
@@ -100,14 +101,14 @@ impl Lock {
         };
         write(folder, &mine).map_err(disk)?;
         drop(guard);
-        let lost = Arc::new(AtomicBool::new(false));
+        let held_until = Arc::new(AtomicU64::new(mine.expires_at));
         let (stop, stopped) = std::sync::mpsc::channel();
         let beat = {
-            let (folder, lost) = (folder.to_owned(), lost.clone());
-            move || beat(&folder, token, &lost, &stopped)
+            let (folder, held_until) = (folder.to_owned(), held_until.clone());
+            move || beat(&folder, token, &held_until, &stopped)
         };
         let thread = std::thread::Builder::new().name("lock-heartbeat".to_owned()).spawn(beat).map_err(disk)?;
-        Ok(Lock { folder: folder.to_owned(), token, lost, heartbeat: Some((stop, thread)) })
+        Ok(Lock { folder: folder.to_owned(), token, held_until, heartbeat: Some((stop, thread)) })
     }
 
     /// The stack's folder.
@@ -115,9 +116,10 @@ impl Lock {
         &self.folder
     }
 
-    /// Whether the lease is still ours: it was renewed in time and nobody has taken it.
+    /// Whether the lease is still ours: it was renewed in time and nobody has taken it. A process that was stopped
+    /// for longer than its lease finds out here, before its heartbeat does.
     pub fn is_held(&self) -> bool {
-        !self.lost.load(Ordering::Acquire)
+        now() < self.held_until.load(Ordering::Acquire)
     }
 
     /// Gives the lease back.
@@ -148,30 +150,30 @@ fn give_back(folder: &Path, token: u64) -> io::Result<()> {
 }
 
 /// Renews the lease until `stopped` hangs up. A lease that could not be renewed in time is lost for good.
-fn beat(folder: &Path, token: u64, lost: &AtomicBool, stopped: &std::sync::mpsc::Receiver<()>) {
-    let mut renewed = Instant::now();
+fn beat(folder: &Path, token: u64, held_until: &AtomicU64, stopped: &std::sync::mpsc::Receiver<()>) {
     while stopped.recv_timeout(HEARTBEAT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
         match renew(folder, token) {
-            Ok(true) => renewed = Instant::now(),
-            Ok(false) => lost.store(true, Ordering::Release),
-            Err(_) if renewed.elapsed() >= LEASE => lost.store(true, Ordering::Release),
-            Err(_) => {}
+            Ok(until) => held_until.store(until, Ordering::Release),
+            // The disk may come back before the lease ends.
+            Err(_) => continue,
         }
-        if lost.load(Ordering::Acquire) {
+        if held_until.load(Ordering::Acquire) == 0 {
             return;
         }
     }
 }
 
-fn renew(folder: &Path, token: u64) -> io::Result<bool> {
+/// Returns until when the lease is ours now: 0 if it is not.
+fn renew(folder: &Path, token: u64) -> io::Result<u64> {
     let _guard = guard(folder)?;
     match holder(folder) {
         Ok(Some(mut current)) if current.token == token && current.expires_at > now() => {
             current.expires_at = now() + LEASE.as_secs();
             write(folder, &current)?;
-            Ok(true)
+            Ok(current.expires_at)
         }
-        _ => Ok(false),
+        Ok(_) => Ok(0),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 
@@ -234,9 +236,15 @@ fn host() -> String {
     name.map_or_else(|| "unknown".to_owned(), |n| n.trim().to_owned())
 }
 
-/// Linux tells each boot apart (proc(5), `random/boot_id`). Elsewhere this is empty, and only expiry counts.
+/// Linux tells each boot apart (proc(5), `random/boot_id`), and each space of pids, so that a container does not
+/// take another one's process for dead (pid_namespaces(7)). Elsewhere this is empty, and only expiry counts.
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let pids = fs::read_link("/proc/self/ns/pid");
+    match (boot, pids) {
+        (Ok(boot), Ok(pids)) => format!("{} {}", boot.trim(), pids.display()),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +283,7 @@ mod tests {
         let mut expired = holder(folder.path()).unwrap().unwrap();
         expired.expires_at = 1;
         write(folder.path(), &expired).unwrap();
-        assert!(!renew(folder.path(), lock.token).unwrap());
+        assert_eq!(renew(folder.path(), lock.token).unwrap(), 0);
         assert!(break_expired(folder.path()).unwrap());
         assert!(!break_expired(folder.path()).unwrap());
     }

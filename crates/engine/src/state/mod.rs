@@ -76,6 +76,9 @@ pub struct Record {
     /// The resources it needs, so that it can be destroyed before them without the stack file.
     #[serde(default)]
     pub needs: Vec<Address>,
+    /// The step whose create may have made it. A create that is tried again keeps it, and with it its client token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<StepId>,
 }
 
 /// How far the making of a resource has come.
@@ -84,7 +87,7 @@ pub struct Record {
 pub enum Status {
     /// The request may have left: the object may exist.
     Begun,
-    /// The cloud has named the object, though it is not known to be usable.
+    /// The object has a name, though it is not known to be usable: it is being made or changed.
     Named,
     /// Usable.
     Settled,

@@ -64,6 +64,8 @@ pub struct StateStore {
     folder: PathBuf,
     lock: Lock,
     journal: Option<File>,
+    /// Lines that are in `state` but not yet on disk.
+    staged: String,
     state: State,
 }
 
@@ -75,24 +77,22 @@ impl StateStore {
             Some(state) => state,
             None => State::new(stack, uuid::Uuid::new_v4().to_string()),
         };
-        Ok(StateStore { folder, lock, journal: None, state })
+        Ok(StateStore { folder, lock, journal: None, staged: String::new(), state })
     }
 
     /// Reads the state in `folder` without a lock, for looking at; `None` when there is none.
     pub fn load(folder: &Path) -> Result<Option<State>, StateError> {
-        let path = folder.join(SNAPSHOT);
-        let Some(text) = read(&path)? else { return Ok(None) };
-        let damaged = |source| StateError::Snapshot { path: path.clone(), source };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
-        let found = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        if found > u64::from(FORMAT) {
-            return Err(StateError::Newer { path, found });
+        loop {
+            // A run that holds the lock may have put a new snapshot there between our two reads.
+            let expected = match load_once(folder) {
+                Err(StateError::Journal { source: Corrupt::Newer { found, .. }, .. }) => found,
+                Err(StateError::Journal { source: Corrupt::NoSnapshot, .. }) => 0,
+                result => return result,
+            };
+            if load_snapshot(folder)?.is_none_or(|snapshot| snapshot.serial < expected) {
+                return load_once(folder);
+            }
         }
-        let snapshot: State = serde_json::from_value(value).map_err(damaged)?;
-        let path = folder.join(JOURNAL);
-        let journal = read(&path)?.unwrap_or_default();
-        let state = replay(snapshot, &journal).map_err(|source| StateError::Journal { path, source })?;
-        Ok(Some(state))
     }
 
     /// What is recorded now.
@@ -100,30 +100,41 @@ impl StateStore {
         &self.state
     }
 
-    /// Records entries, in one write, and returns once they are on disk. After an error the store is of no more use:
-    /// what is in memory may be ahead of the disk.
+    /// Records entries, in one write, and returns once they are on disk.
     pub fn append(&mut self, entries: Vec<Entry>) -> Result<(), StateError> {
-        if entries.is_empty() {
+        self.stage(entries)?;
+        self.sync()
+    }
+
+    /// Takes entries into [`StateStore::state`]; the next [`StateStore::sync`] writes them.
+    pub(crate) fn stage(&mut self, entries: Vec<Entry>) -> Result<(), StateError> {
+        for entry in entries {
+            // An entry of ours always has a JSON form: its maps have text keys and its numbers are finite.
+            let line = serde_json::to_string(&entry).expect("an entry can be written as JSON");
+            apply(&mut self.state, entry).map_err(StateError::Impossible)?;
+            self.staged.push_str(&line);
+            self.staged.push('\n');
+        }
+        Ok(())
+    }
+
+    /// Returns once all that was staged is on disk.
+    pub(crate) fn sync(&mut self) -> Result<(), StateError> {
+        if self.staged.is_empty() {
             return Ok(());
         }
         if !self.lock.is_held() {
             return Err(StateError::LockLost);
         }
-        if self.journal.is_none() {
-            self.snapshot()?;
+        let Some(journal) = &mut self.journal else { return self.snapshot() };
+        let written = journal.write_all(self.staged.as_bytes()).and_then(|()| journal.sync_data());
+        if let Err(source) = written {
+            // The file may end in half a line now, which must not get more lines behind it: what comes next starts
+            // over with a snapshot.
+            self.journal = None;
+            return Err(StateError::Disk { doing: "write", path: self.folder.join(JOURNAL), source });
         }
-        let mut lines = String::new();
-        for entry in entries {
-            // An entry of ours always has a JSON form: its maps have text keys and its numbers are finite.
-            lines.push_str(&serde_json::to_string(&entry).expect("an entry can be written as JSON"));
-            lines.push('\n');
-            apply(&mut self.state, entry).map_err(StateError::Impossible)?;
-        }
-        let path = self.folder.join(JOURNAL);
-        let error = |source| StateError::Disk { doing: "write", path: path.clone(), source };
-        if let Some(journal) = &mut self.journal {
-            journal.write_all(lines.as_bytes()).and_then(|()| journal.sync_data()).map_err(error)?;
-        }
+        self.staged.clear();
         Ok(())
     }
 
@@ -144,12 +155,13 @@ impl StateStore {
         write_atomically(&path, line.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path);
         self.journal = Some(file.map_err(|source| StateError::Disk { doing: "open", path, source })?);
+        self.staged.clear();
         Ok(())
     }
 
     /// Writes the last snapshot, if anything was recorded, and gives the lock back.
     pub fn close(mut self) -> Result<State, StateError> {
-        if self.journal.is_some() {
+        if self.journal.is_some() || !self.staged.is_empty() {
             self.snapshot()?;
         }
         self.lock.release();
@@ -157,8 +169,41 @@ impl StateStore {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, StateError> {
-    match fs::read_to_string(path) {
+fn load_once(folder: &Path) -> Result<Option<State>, StateError> {
+    let snapshot = load_snapshot(folder)?;
+    let path = folder.join(JOURNAL);
+    let damaged = |source| StateError::Journal { path: path.clone(), source };
+    match (snapshot, read(&path)?) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(damaged(Corrupt::NoSnapshot)),
+        (Some(snapshot), None) => Ok(Some(snapshot)),
+        (Some(snapshot), Some(mut journal)) => {
+            // A torn last line may end within a character, so it goes before the rest is taken for text.
+            journal.truncate(journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
+            let text = String::from_utf8(journal).map_err(|error| {
+                let bytes = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+                let line = bytes.filter(|byte| **byte == b'\n').count() + 1;
+                damaged(Corrupt::Line { line, message: "not UTF-8".to_owned() })
+            })?;
+            replay(snapshot, &text).map(Some).map_err(damaged)
+        }
+    }
+}
+
+fn load_snapshot(folder: &Path) -> Result<Option<State>, StateError> {
+    let path = folder.join(SNAPSHOT);
+    let Some(text) = read(&path)? else { return Ok(None) };
+    let damaged = |source| StateError::Snapshot { path: path.clone(), source };
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
+    let found = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if found > u64::from(FORMAT) {
+        return Err(StateError::Newer { path, found });
+    }
+    serde_json::from_value(value).map(Some).map_err(damaged)
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match fs::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StateError::Disk { doing: "read", path: path.to_owned(), source }),
@@ -214,6 +259,46 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path()).close().unwrap();
         assert!(StateStore::load(folder.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_torn_line_may_end_within_a_character() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store.append(vec![begin(1)]).unwrap();
+        let recorded = store.state().clone();
+        store.append(vec![Entry::Failed { step: 1, reason: "é".into() }]).unwrap();
+        drop(store);
+        let path = folder.path().join(JOURNAL);
+        let bytes = fs::read(&path).unwrap();
+        let within = bytes.windows(2).position(|two| two == "é".as_bytes()).unwrap() + 1;
+        fs::write(&path, &bytes[..within]).unwrap();
+        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), recorded);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_in_the_next_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store.append(vec![begin(1)]).unwrap();
+        // A file that cannot be written, as on a full disk.
+        store.journal = Some(File::open(folder.path().join(JOURNAL)).unwrap());
+        assert!(matches!(store.append(vec![begin(2)]), Err(StateError::Disk { .. })));
+        store.append(vec![begin(3)]).unwrap();
+        let recorded = store.state().clone();
+        drop(store);
+        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), recorded);
+        assert_eq!(recorded.resources.len(), 3);
+    }
+
+    #[test]
+    fn a_journal_without_its_snapshot_is_not_taken_for_an_empty_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store.append(vec![begin(1)]).unwrap();
+        drop(store);
+        fs::remove_file(folder.path().join(SNAPSHOT)).unwrap();
+        assert!(matches!(StateStore::load(folder.path()), Err(StateError::Journal { .. })));
     }
 
     #[test]

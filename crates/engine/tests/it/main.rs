@@ -1,0 +1,12 @@
+//! The engine against the fake cloud: order, failures, kills, and what must hold after any of them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+mod destroy;
+mod execute;
+mod properties;
+mod scale;
+mod secrets;
+mod state_format;
+mod wishes;
+mod world;
