@@ -71,6 +71,7 @@ impl Context {
         if self.global.json {
             // Where stdout takes nothing, stderr is what is left.
             let _ = out::data(&failure.events());
+            return;
         }
         let text = failure.draw(self.paint);
         if !text.is_empty() {

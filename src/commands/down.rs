@@ -6,8 +6,8 @@ use pinfra_engine::{ErrorKind, Graph, StateStore, observe, plan_destroy};
 use serde_json::Value;
 
 use super::context::Context;
-use super::stacks::{Chosen, choose};
 use super::run::{ask, carry_out};
+use super::stacks::{Chosen, choose};
 use super::{local, plan, stacks};
 use crate::report::Failure;
 use crate::spec::Target;
@@ -27,9 +27,7 @@ fn place(context: &Context, chosen: &Chosen) -> Result<(Target, String), Failure
     let recorded: Option<&Place> = chosen.state.as_ref().and_then(|state| state.place.as_ref());
     match (recorded, &chosen.file) {
         (Some(place), _) => Ok((stacks::recorded_target(place), place.region.clone())),
-        (None, Some(file)) => {
-            Ok((stacks::target(context, file), file.region.value.clone()))
-        }
+        (None, Some(file)) => Ok((stacks::target(context, file), file.region.value.clone())),
         (None, None) => Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
             .hint("give its stack file instead of its name")),
     }
@@ -77,6 +75,7 @@ async fn with_what_is_tagged(state: &State, clients: &Clients) -> Result<State, 
             inputs: Value::Null,
             outputs: Value::Null,
             needs: Vec::new(),
+            made_by: None,
         };
         let record = state.resources.entry(address).or_insert(found);
         record.id.get_or_insert(id);

@@ -50,8 +50,8 @@ fn mermaid(graph: &Graph) -> String {
 
 /// From each resource to those that need it: the order of making.
 fn edges(graph: &Graph) -> Vec<(String, String)> {
-    let edges = graph.nodes().flat_map(|node| {
-        graph.needs(&node.address).map(|need| (need.to_string(), node.address.to_string()))
-    });
+    let edges = graph
+        .nodes()
+        .flat_map(|node| graph.needs(&node.address).map(|need| (need.to_string(), node.address.to_string())));
     edges.collect()
 }

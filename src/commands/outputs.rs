@@ -27,7 +27,11 @@ pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) ->
         let outputs = of(context, &state);
         let shown = outputs.iter().filter(|output| !output.secret);
         let fields: Map<String, Value> = shown.map(|o| (o.name.clone(), Value::String(o.value.clone()))).collect();
-        return context.result(&draw(context, &state), "outputs", Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))])));
+        return context.result(
+            &draw(context, &state),
+            "outputs",
+            Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))])),
+        );
     };
     let outputs = of(context, &state);
     match outputs.iter().find(|output| output.name == wanted) {
@@ -49,7 +53,11 @@ pub(super) fn draw(context: &Context, state: &State) -> String {
     let width = outputs.iter().map(|output| output.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for Output { name, value, secret } in &outputs {
-        let value = if *secret { context.paint_out.faint(&format!("(secret: `pinfra outputs --show {name}`)")) } else { value.clone() };
+        let value = if *secret {
+            context.paint_out.faint(&format!("(secret: `pinfra outputs --show {name}`)"))
+        } else {
+            value.clone()
+        };
         text.push_str(&format!("{name:width$}  {value}\n"));
     }
     text

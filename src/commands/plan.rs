@@ -43,9 +43,13 @@ pub(super) async fn make(
     clients: &Clients,
     target: Target,
 ) -> Result<(Place, Plan), Failure> {
-    let place = Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
+    let place =
+        Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
     if let Some(was) = state.place.as_ref().filter(|was| was.account != place.account && !state.resources.is_empty()) {
-        let message = format!("the stack `{}` is in account {}, and these credentials are of {}", state.stack, was.account, place.account);
+        let message = format!(
+            "the stack `{}` is in account {}, and these credentials are of {}",
+            state.stack, was.account, place.account
+        );
         return Err(Failure::new(message).hint("use the credentials of that account, such as by AWS_PROFILE"));
     }
     let graph = expand(stack, &place)?;

@@ -55,10 +55,14 @@ pub(super) async fn carry_out(
         plan.steps.iter().map(|step| (step.address.to_string(), step.declared_at.clone())).collect();
     let text = summary::draw(&outcome, context.started.elapsed(), &declared, context.paint);
     if context.global.json {
-        context.result("", "summary", json!({
-            "done": outcome.done, "failed": outcome.failed.len(), "blocked": outcome.blocked.len(),
-            "not_started": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
-        }))?;
+        context.result(
+            "",
+            "summary",
+            json!({
+                "done": outcome.done, "failed": outcome.failed.len(), "blocked": outcome.blocked.len(),
+                "not_started": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
+            }),
+        )?;
     } else if !context.global.quiet || !outcome.is_complete() {
         crate::report::out::note(text.trim_end());
     }
@@ -71,7 +75,8 @@ pub(super) async fn carry_out(
 /// First interrupt: start nothing more. Second: leave.
 async fn listen(stop: CancellationToken, leave: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     loop {

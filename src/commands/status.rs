@@ -14,7 +14,11 @@ use crate::report::{Failure, count};
 pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
-        context.result(&format!("stack {}: nothing is there\n", chosen.name), "status", json!({"stack": chosen.name, "resources": []}))?;
+        context.result(
+            &format!("stack {}: nothing is there\n", chosen.name),
+            "status",
+            json!({"stack": chosen.name, "resources": []}),
+        )?;
         return Ok(false);
     };
     let Some(place) = state.place.clone() else {
@@ -50,7 +54,11 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         .iter()
         .map(|(address, healthy, condition)| json!({"address": address, "healthy": healthy, "condition": condition}))
         .collect();
-    context.result(&text, "status", json!({"stack": state.stack, "place": place, "healthy": sick == 0, "resources": resources}))?;
+    context.result(
+        &text,
+        "status",
+        json!({"stack": state.stack, "place": place, "healthy": sick == 0, "resources": resources}),
+    )?;
     context.tell_requests(&clients)?;
     Ok(sick == 0)
 }

@@ -37,9 +37,11 @@ async fn make(
     let (place, plan) = plan::make(stack, store.state(), &clients, target).await?;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
+        let mut entries = plan.seen;
         if !recorded {
-            store.append(vec![Entry::Stack { place, protected: plan.protected }])?;
+            entries.insert(0, Entry::Stack { place, protected: plan.protected });
         }
+        store.append(entries)?;
         store.close()?;
         context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
         context.tell_requests(&clients)?;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use terminal_size::terminal_size_of;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
+use terminal_size::terminal_size_of;
 
 use super::Paint;
 use crate::spec::{Place, Problem, Problems, Severity};

@@ -40,9 +40,7 @@ impl Failure {
     /// The same with advice.
     pub fn hint(self, advice: impl Into<String>) -> Failure {
         match self {
-            Failure::Message { message, causes, .. } => {
-                Failure::Message { message, causes, hint: Some(advice.into()) }
-            }
+            Failure::Message { message, causes, .. } => Failure::Message { message, causes, hint: Some(advice.into()) },
             other => other,
         }
     }
@@ -136,7 +134,11 @@ impl From<pinfra_engine::state::LockError> for Failure {
     fn from(error: pinfra_engine::state::LockError) -> Failure {
         let held = matches!(error, pinfra_engine::state::LockError::Held(_));
         let failure = Failure::from_error(&error);
-        if held { failure.hint("wait for it to end; the lease of a run that was killed expires within 30 s") } else { failure }
+        if held {
+            failure.hint("wait for it to end; the lease of a run that was killed expires within 30 s")
+        } else {
+            failure
+        }
     }
 }
 
@@ -150,9 +152,10 @@ impl From<Vec<PlanError>> for Failure {
     fn from(errors: Vec<PlanError>) -> Failure {
         let one = |error: &PlanError| {
             let (declared_at, hint) = match error {
-                PlanError::NotOurs { declared_at, .. } => {
-                    (declared_at.as_str(), "rename the stack, or remove what has the name; pinfra never takes over what it did not make")
-                }
+                PlanError::NotOurs { declared_at, .. } => (
+                    declared_at.as_str(),
+                    "rename the stack, or remove what has the name; pinfra never takes over what it did not make",
+                ),
                 PlanError::Protected { declared_at, .. } => {
                     (declared_at.as_str(), "take it out of `protect` in the stack file and run `pinfra up` first")
                 }

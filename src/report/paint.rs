@@ -28,8 +28,10 @@ impl Paint {
 
     /// `NO_COLOR` (no-color.org) and `TERM=dumb` count where nothing else was asked for.
     fn for_stream(asked: ColorArg, is_terminal: bool) -> Paint {
-        let unwanted = || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let unwanted = || {
+            std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+                || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+        };
         let on = match asked {
             ColorArg::Always => true,
             ColorArg::Never => false,

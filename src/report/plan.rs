@@ -18,11 +18,14 @@ pub enum Detail {
 /// The plan as text, a line or more for each step and a summary.
 pub fn draw(plan: &Plan, detail: Detail, paint: Paint) -> String {
     if plan.is_empty() {
-        return format!("no changes: {} as the stack file says\n", match plan.unchanged {
-            0 => "nothing is there,".to_owned(),
-            1 => "1 resource is".to_owned(),
-            n => format!("{n} resources are"),
-        });
+        return format!(
+            "no changes: {} as the stack file says\n",
+            match plan.unchanged {
+                0 => "nothing is there,".to_owned(),
+                1 => "1 resource is".to_owned(),
+                n => format!("{n} resources are"),
+            }
+        );
     }
     let mut text = String::new();
     // The delete half of a replacement is told with its create half.
@@ -67,7 +70,9 @@ fn shown(value: &Shown) -> String {
         Shown::Value(Value::String(text)) => format!("{text:?}"),
         Shown::Value(value) => value.to_string(),
         Shown::Absent => "(none)".to_owned(),
-        Shown::Unknown(reference) => format!("(known once {} is made)", reference.split('#').next().unwrap_or_default()),
+        Shown::Unknown(reference) => {
+            format!("(known once {} is made)", reference.split('#').next().unwrap_or_default())
+        }
         Shown::Secret => "(from the environment)".to_owned(),
     }
 }
@@ -100,6 +105,7 @@ pub fn summary(plan: &Plan) -> String {
         (number(&|s| s.action == Action::Forget && !s.replaces), "to forget"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let unchanged = if plan.unchanged > 0 { format!("; {} unchanged", count(plan.unchanged, "resource")) } else { String::new() };
+    let unchanged =
+        if plan.unchanged > 0 { format!("; {} unchanged", count(plan.unchanged, "resource")) } else { String::new() };
     format!("{}{unchanged}; usually {} on AWS", parts.join(", "), duration(plan.usual_duration()))
 }

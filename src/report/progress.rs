@@ -61,7 +61,12 @@ fn line(event: &Event, paint: Paint, starts: bool) -> Option<String> {
         Event::Waiting { address, message } if starts => format!("{address}: {message}"),
         Event::Waiting { .. } => return None,
         Event::Done { address, action, elapsed } => {
-            format!("{} {address}: {} {}", paint.good("✓"), done(*action), paint.faint(&format!("in {}", duration(*elapsed))))
+            format!(
+                "{} {address}: {} {}",
+                paint.good("✓"),
+                done(*action),
+                paint.faint(&format!("in {}", duration(*elapsed)))
+            )
         }
         Event::Failed { address, action, error, .. } => {
             format!("{} {address}: {} failed: {error}", paint.bad("✗"), doing(*action))
@@ -164,7 +169,8 @@ impl Bars {
     }
 
     fn add_lines(&mut self) {
-        let mut waiting: Vec<_> = self.running.iter().filter(|(address, _)| !self.lines.contains_key(*address)).collect();
+        let mut waiting: Vec<_> =
+            self.running.iter().filter(|(address, _)| !self.lines.contains_key(*address)).collect();
         waiting.sort_by_key(|(_, (since, ..))| *since);
         for (address, (_, action, said)) in waiting.into_iter().take(LINES.saturating_sub(self.lines.len())) {
             let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());

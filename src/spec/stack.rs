@@ -24,7 +24,7 @@ use super::workers::Workers;
 use super::{names, schema};
 
 /// The sections whose resources this version makes.
-const BUILT: &[&str] = &["name", "target", "region", "tags", "tables", "streams", "lake", "protect", "ttl"];
+const BUILT: &[&str] = &["name", "target", "region", "tags", "tables", "streams", "lake", "protect"];
 
 /// A streaming data pipeline, as one file describes it. Every part may be left out.
 #[derive(Clone, Debug, JsonSchema)]
@@ -130,6 +130,8 @@ impl Stack {
         let sections = self.places.iter().map(|(section, place)| (section.as_str(), *place));
         let mut missing: Vec<_> =
             sections.filter(|(section, _)| !section.contains('.') && !BUILT.contains(section)).collect();
+        // A bucket that exists is used, never made: that is another way for a lake to come about.
+        missing.extend(self.lake.iter().filter_map(|lake| Some(("lake.use", lake.existing.as_ref()?.place))));
         missing.sort_by_key(|(_, place)| *place);
         missing
     }

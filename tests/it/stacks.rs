@@ -47,7 +47,8 @@ fn a_second_up_changes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("streams.yaml", STREAMS);
     sandbox.ok(&["up", "streams.yaml"]);
-    let (before, state) = (sandbox.requests(), std::fs::read(sandbox.folder.path().join(".pinfra/pins/state.json")).unwrap());
+    let (before, state) =
+        (sandbox.requests(), std::fs::read(sandbox.folder.path().join(".pinfra/pins/state.json")).unwrap());
     let again = sandbox.ok(&["up", "streams.yaml"]);
     assert!(again.stderr.contains("no changes"), "{}", again.stderr);
     let made: Vec<String> = between(&before, &sandbox.requests()).into_iter().filter(|name| mutates(name)).collect();
@@ -96,7 +97,14 @@ fn two_stacks_side_by_side_started_at_the_same_time() {
     sandbox.write("one.yaml", STREAMS);
     sandbox.write("two.yaml", &STREAMS.replace("name: pins", "name: pins2"));
     let both: Vec<_> = ["one.yaml", "two.yaml"]
-        .map(|file| sandbox.command(&["up", file]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap())
+        .map(|file| {
+            sandbox
+                .command(&["up", file])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
         .into_iter()
         .map(|child| said(&child.wait_with_output().unwrap()))
         .collect();
@@ -193,7 +201,10 @@ fn a_secret_is_in_no_output_and_in_no_file() {
 #[test]
 fn sections_that_cannot_be_made_yet_say_so_and_nothing_is_made() {
     let sandbox = Sandbox::new();
-    sandbox.write("stack.yaml", &format!("{STREAMS}cluster: {{ kafka_version: 3.6.0, brokers: 3, instance: kafka.t3.small }}\n"));
+    sandbox.write(
+        "stack.yaml",
+        &format!("{STREAMS}cluster: {{ kafka_version: 3.6.0, brokers: 3, instance: kafka.t3.small }}\n"),
+    );
     let up = sandbox.run(&["up", "stack.yaml"]);
     assert_eq!(up.code, 1);
     assert!(up.stderr.contains("`cluster`") && up.stderr.contains("cannot make it yet"), "{}", up.stderr);
@@ -216,9 +227,14 @@ fn aws_at_an_endpoint_of_ones_own_needs_a_yes() {
     let sandbox = Sandbox::new();
     sandbox.write("streams.yaml", STREAMS);
     sandbox.ok(&["local", "start"]);
-    let key = |name: &str| sandbox.ok(&["local", "status", "--env"]).stdout.lines().find_map(|line| {
-        line.strip_prefix(&format!("export {name}=")).map(str::to_owned)
-    }).unwrap();
+    let key = |name: &str| {
+        sandbox
+            .ok(&["local", "status", "--env"])
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("export {name}=")).map(str::to_owned))
+            .unwrap()
+    };
     let aws = |arguments: &[&str]| {
         let mut command = sandbox.command(arguments);
         for name in ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
 use pinfra_aws::kinesis::stream::{Mode, Stream, StreamInputs};
-use pinfra_aws::s3::bucket::{
-    Bucket, BucketInputs, Encryption, LifecycleRule, PublicAccessBlock, tls_only_policy,
-};
+use pinfra_aws::s3::bucket::{Bucket, BucketInputs, Encryption, LifecycleRule, PublicAccessBlock, tls_only_policy};
 use pinfra_aws::tags::{self, Tags, ownership};
 use pinfra_aws::{Clients, Connection, catalog};
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};

@@ -130,11 +130,7 @@ pub(super) fn outputs(context: &Context) -> Vec<(String, String, bool)> {
 }
 
 fn endpoint(server: &admin::Server, credentials: process::Credentials) -> Endpoint {
-    Endpoint {
-        url: server.endpoint.clone(),
-        access_key: credentials.access_key,
-        secret_key: credentials.secret_key,
-    }
+    Endpoint { url: server.endpoint.clone(), access_key: credentials.access_key, secret_key: credentials.secret_key }
 }
 
 fn folder(context: &Context) -> std::path::PathBuf {

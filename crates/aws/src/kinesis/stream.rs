@@ -350,18 +350,20 @@ impl Resource for Stream {
         let described = many(ids.iter().map(|id| self.describe(id)).collect()).await;
         let arns: Vec<String> =
             described.iter().filter_map(|one| one.as_ref().ok()?.as_ref().map(|s| s.stream_arn.clone())).collect();
-        match tags::of_many(&self.clients, &arns).await {
-            Ok(mut tags) => described
-                .into_iter()
-                .map(|one| {
-                    Ok(not_leaving(one?).map(|found| {
-                        let tags = tags.remove(&found.stream_arn).unwrap_or_default();
-                        live(&found, tags)
-                    }))
-                })
-                .collect(),
-            Err(error) => described.into_iter().map(|one| one.and(Err(error.clone()))).collect(),
-        }
+        let tags = match tags::of_many(&self.clients, &arns).await {
+            Ok(tags) => tags,
+            Err(error) => return described.into_iter().map(|one| one.and(Err(error.clone()))).collect(),
+        };
+        let with_tags = described.into_iter().map(|one| async {
+            let Some(found) = not_leaving(one?) else { return Ok(None) };
+            // What is not listed has no tags, or they are too new to be known there.
+            let tags = match tags.get(&found.stream_arn) {
+                Some(tags) => tags.clone(),
+                None => self.tags_of(&found.stream_name).await?,
+            };
+            Ok(Some(live(&found, tags)))
+        });
+        many(with_tags.collect()).await
     }
 
     async fn find(&self, new: &StreamInputs) -> Result<Option<Found>, CloudError> {

@@ -83,6 +83,13 @@ impl Filters<'_> {
         if others && !filters.arns.is_empty() {
             return Err(invalid("ResourceARNList cannot be used with TagFilters or ResourceTypeFilters"));
         }
+        let pages =
+            ["ResourcesPerPage", "TagsPerPage", "PaginationToken"].iter().any(|member| !input[*member].is_null());
+        if pages && !filters.arns.is_empty() {
+            return Err(invalid(
+                "ResourceARNList cannot be used with ResourcesPerPage, TagsPerPage or PaginationToken",
+            ));
+        }
         if let Some(wrong) = filters.types.iter().find(|name| name.is_empty() || name.starts_with(':')) {
             return Err(invalid(&format!("'{wrong}' is not a resource type such as `kinesis:stream`")));
         }
@@ -121,6 +128,10 @@ fn is_of_type(arn: &str, wanted: &str) -> bool {
 /// How many of the rest go on a page: a number of resources, or as many as stay within a number of tags.
 fn page_length(rest: &[TaggedResource], input: &Value) -> usize {
     let number = |member: &str| input[member].as_u64().and_then(|number| usize::try_from(number).ok());
+    // A list of ARNs is answered in one piece (API reference, `GetResources`).
+    if input["ResourceARNList"].as_array().is_some_and(|arns| !arns.is_empty()) {
+        return rest.len();
+    }
     let Some(most_tags) = number("TagsPerPage") else {
         return rest.len().min(number("ResourcesPerPage").unwrap_or(PAGE));
     };
@@ -229,5 +240,16 @@ mod tests {
         assert_eq!(code(json!({"TagFilters": [{"Values": ["v"]}]})), "InvalidParameterException");
         let mixed = json!({"ResourceARNList": [stream("a")], "TagFilters": [{"Key": "k"}]});
         assert_eq!(code(mixed), "InvalidParameterException");
+        let paged = json!({"ResourceARNList": [stream("a")], "ResourcesPerPage": 100});
+        assert_eq!(code(paged), "InvalidParameterException");
+    }
+
+    #[test]
+    fn a_list_of_arns_is_answered_in_one_piece() {
+        let names: Vec<String> = (0..100).map(|n| stream(&format!("s{n:03}"))).collect();
+        let listed: Vec<TaggedResource> = names.iter().map(|arn| resource(arn, &[("k", "v")])).collect();
+        let tagging = Tagging::new(vec![Box::new(move |_| listed.clone())]);
+        let answer = tagging.get_resources("us-east-1", &json!({ "ResourceARNList": names })).unwrap();
+        assert_eq!(answer["ResourceTagMappingList"].as_array().unwrap().len(), 100);
     }
 }
