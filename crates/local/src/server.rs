@@ -1,7 +1,7 @@
 //! The HTTP server on loopback: start, stop, and what other programs find out about it.
 //!
 //! [`LocalCloud::start`] locks the data folder, opens the services, binds 127.0.0.1 and serves each connection in
-//! a task. Requests go to the [`front`]; everything that must outlive a request hangs on it, and the lock of the data
+//! a task. Requests go to `front`; everything that must outlive a request hangs on it, and the lock of the data
 //! folder is the last thing it lets go. `<data_dir>/server.json` tells where the server is and how to stop it.
 
 mod admin;

@@ -1,8 +1,8 @@
 //! Bytes to requests and answers to bytes: the AWS protocols, driven by the official API models. No I/O.
 //!
-//! A request passes, in this order, [`auth`] (which service, who, is the signature good), [`request`] (which
-//! operation, what input) and [`validate`]; what a service says of it leaves through [`answer`]. The models are in
-//! [`catalogue`], read by [`load`] into [`model`].
+//! A request passes, in this order, `auth` (which service, who, is the signature good), `request` (which
+//! operation, what input) and `validate`; what a service says of it leaves through `answer`. The models are in
+//! `catalogue`, read by `load` into `model`.
 
 pub(crate) mod answer;
 #[cfg(test)]
