@@ -70,10 +70,9 @@ pub(super) fn cannot_read(unreadable: &pinfra_engine::observe::Unreadable) -> Fa
         1 => String::new(),
         n => format!(" (and {})", count(n - 1, "more resource")),
     };
-    let failure = Failure::Message {
+    Failure::Message {
         message: format!("cannot read `{address}`{more}"),
         causes: vec![error.to_string()],
         hint: error.hint.clone(),
-    };
-    failure
+    }
 }

@@ -124,7 +124,7 @@ async fn first_look(config: &SdkConfig, connection: &Connection) -> Result<Strin
     }
     let quick = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
     let identity = aws_sdk_sts::Client::from_conf(quick.build()).get_caller_identity().send().await;
-    let identity = identity.map_err(|error| classify("sts:GetCallerIdentity", error))?;
+    let identity = identity.map_err(|error| classify("sts:GetCallerIdentity", &error))?;
     identity.account.ok_or_else(|| {
         CloudError::new(ErrorKind::Other, "sts:GetCallerIdentity", "the answer does not say which account this is")
     })

@@ -9,11 +9,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use pinfra_engine::{CloudError, ErrorKind};
 
 /// What a failed SDK call means. `operation` is such as `kinesis:CreateStream`.
-pub fn classify<E>(operation: &str, error: SdkError<E, HttpResponse>) -> CloudError
+pub fn classify<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> CloudError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    match &error {
+    match error {
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code(), service.err().message());
             let status = service.raw().status().as_u16();
@@ -28,7 +28,7 @@ where
             found
         }
         SdkError::DispatchFailure(failure) => {
-            let text = chain(&error);
+            let text = chain(error);
             let kind = if failure.is_io() || failure.is_timeout() || text.contains("dns error") {
                 ErrorKind::Unreachable
             } else if text.contains("credential") || text.contains("identity") {
@@ -42,8 +42,8 @@ where
             };
             CloudError { hint, ..CloudError::new(kind, operation, text) }
         }
-        SdkError::TimeoutError(_) => CloudError::new(ErrorKind::Unreachable, operation, chain(&error)),
-        _ => CloudError::new(ErrorKind::Other, operation, chain(&error)),
+        SdkError::TimeoutError(_) => CloudError::new(ErrorKind::Unreachable, operation, chain(error)),
+        _ => CloudError::new(ErrorKind::Other, operation, chain(error)),
     }
 }
 

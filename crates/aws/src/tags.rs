@@ -51,7 +51,7 @@ pub fn difference(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
 pub async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<String, Tags>, CloudError> {
     let pages = arns.chunks(ARNS_IN_A_CALL).map(|chunk| async {
         let request = clients.tagging.get_resources().set_resource_arn_list(Some(chunk.to_vec()));
-        request.send().await.map_err(|error| classify("tag:GetResources", error))
+        request.send().await.map_err(|error| classify("tag:GetResources", &error))
     });
     let mut found = HashMap::new();
     for page in pinfra_engine::resource::many(pages.collect()).await {
@@ -70,7 +70,7 @@ pub async fn owned_by(clients: &Clients, stack: &str) -> Result<Vec<(Address, St
     let mut pages = clients.tagging.get_resources().tag_filters(filter).into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| classify("tag:GetResources", error))?;
+        let page = page.map_err(|error| classify("tag:GetResources", &error))?;
         for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
             let tags = mapping.tags.unwrap_or_default();
             let address = tags.iter().find(|tag| tag.key == ADDRESS).and_then(|tag| tag.value.parse().ok());

@@ -79,7 +79,7 @@ impl Stream {
     async fn describe(&self, name: &str) -> Result<Option<StreamDescriptionSummary>, CloudError> {
         match self.clients.kinesis.describe_stream_summary().stream_name(name).send().await {
             Ok(answer) => Ok(answer.stream_description_summary),
-            Err(error) => match classify("kinesis:DescribeStreamSummary", error) {
+            Err(error) => match classify("kinesis:DescribeStreamSummary", &error) {
                 gone if gone.kind == ErrorKind::NotFound => Ok(None),
                 error => Err(error),
             },
@@ -91,7 +91,7 @@ impl Stream {
         loop {
             let request = self.clients.kinesis.list_tags_for_stream().stream_name(name);
             let request = request.set_exclusive_start_tag_key(tags.keys().next_back().cloned());
-            let page = request.send().await.map_err(|error| classify("kinesis:ListTagsForStream", error))?;
+            let page = request.send().await.map_err(|error| classify("kinesis:ListTagsForStream", &error))?;
             let before = tags.len();
             tags.extend(page.tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())));
             if !page.has_more_tags || tags.len() == before {
@@ -136,7 +136,7 @@ impl Stream {
             let arn = self.active(call, name).await?.stream_arn;
             let request = self.clients.kinesis.update_stream_mode().stream_arn(arn);
             let request = request.stream_mode_details(mode_details(new.mode)?);
-            request.send().await.map_err(|error| classify("kinesis:UpdateStreamMode", error))?;
+            request.send().await.map_err(|error| classify("kinesis:UpdateStreamMode", &error))?;
         }
         if let Some(wanted) = new.shards {
             self.bring_shards(call, name, wanted).await?;
@@ -151,12 +151,12 @@ impl Stream {
         for some in put.chunks(TAGS_IN_A_CALL) {
             let request = self.clients.kinesis.add_tags_to_stream().stream_name(name);
             let request = request.set_tags(Some(some.iter().cloned().collect()));
-            request.send().await.map_err(|error| classify("kinesis:AddTagsToStream", error))?;
+            request.send().await.map_err(|error| classify("kinesis:AddTagsToStream", &error))?;
         }
         for some in remove.chunks(TAGS_IN_A_CALL) {
             let request = self.clients.kinesis.remove_tags_from_stream().stream_name(name);
             let request = request.set_tag_keys(Some(some.to_vec()));
-            request.send().await.map_err(|error| classify("kinesis:RemoveTagsFromStream", error))?;
+            request.send().await.map_err(|error| classify("kinesis:RemoveTagsFromStream", &error))?;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Stream {
             call.progress(format!("{open} → {target} shards"));
             let request = self.clients.kinesis.update_shard_count().stream_name(name);
             let request = request.target_shard_count(target).scaling_type(ScalingType::UniformScaling);
-            request.send().await.map_err(|error| classify("kinesis:UpdateShardCount", error))?;
+            request.send().await.map_err(|error| classify("kinesis:UpdateShardCount", &error))?;
         }
     }
 
@@ -181,11 +181,11 @@ impl Stream {
         if new > old {
             let request = self.clients.kinesis.increase_stream_retention_period().stream_name(name);
             let sent = request.retention_period_hours(new).send().await;
-            sent.map_err(|error| classify("kinesis:IncreaseStreamRetentionPeriod", error))?;
+            sent.map_err(|error| classify("kinesis:IncreaseStreamRetentionPeriod", &error))?;
         } else {
             let request = self.clients.kinesis.decrease_stream_retention_period().stream_name(name);
             let sent = request.retention_period_hours(new).send().await;
-            sent.map_err(|error| classify("kinesis:DecreaseStreamRetentionPeriod", error))?;
+            sent.map_err(|error| classify("kinesis:DecreaseStreamRetentionPeriod", &error))?;
         }
         Ok(())
     }
@@ -205,13 +205,13 @@ impl Stream {
             (_, Some(key)) => {
                 let request = self.clients.kinesis.start_stream_encryption().stream_name(name);
                 let request = request.encryption_type(EncryptionType::Kms).key_id(key);
-                request.send().await.map_err(|error| classify("kinesis:StartStreamEncryption", error))?;
+                request.send().await.map_err(|error| classify("kinesis:StartStreamEncryption", &error))?;
             }
             (Some(key), None) => {
                 // Stopping needs the key that is in use (API reference, `StopStreamEncryption`).
                 let request = self.clients.kinesis.stop_stream_encryption().stream_name(name);
                 let request = request.encryption_type(EncryptionType::Kms).key_id(key);
-                request.send().await.map_err(|error| classify("kinesis:StopStreamEncryption", error))?;
+                request.send().await.map_err(|error| classify("kinesis:StopStreamEncryption", &error))?;
             }
             (None, None) => {}
         }
@@ -223,7 +223,7 @@ impl Stream {
         let mut names = BTreeSet::new();
         let mut pages = self.clients.kinesis.list_streams().limit(10_000).into_paginator().send();
         while let Some(page) = pages.next().await {
-            names.extend(page.map_err(|error| classify("kinesis:ListStreams", error))?.stream_names);
+            names.extend(page.map_err(|error| classify("kinesis:ListStreams", &error))?.stream_names);
         }
         Ok(names)
     }
@@ -311,7 +311,7 @@ impl Resource for Stream {
             let request = request.stream_mode_details(mode_details(new.mode)?);
             let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
             let Err(error) = request.send().await else { return Ok(new.name.clone()) };
-            let error = classify("kinesis:CreateStream", error);
+            let error = classify("kinesis:CreateStream", &error);
             // The name may still be held by a stream that is on its way out.
             let leaving = error.kind == ErrorKind::AlreadyExists
                 && self.describe(&new.name).await?.is_none_or(|s| s.stream_status == StreamStatus::Deleting);
@@ -399,7 +399,7 @@ impl Resource for Stream {
         loop {
             let request = self.clients.kinesis.delete_stream().stream_name(id).enforce_consumer_deletion(true);
             let Err(error) = request.send().await else { break };
-            match classify("kinesis:DeleteStream", error) {
+            match classify("kinesis:DeleteStream", &error) {
                 gone if gone.kind == ErrorKind::NotFound => return Ok(()),
                 busy if busy.kind == ErrorKind::Conflict => match self.describe(id).await? {
                     None => return Ok(()),

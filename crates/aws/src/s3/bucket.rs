@@ -141,7 +141,7 @@ impl Bucket {
 
     async fn is_empty(&self, name: &str) -> Result<bool, CloudError> {
         let answer = self.clients.s3.list_object_versions().bucket(name).max_keys(1).send().await;
-        let answer = answer.map_err(|error| classify("s3:ListObjectVersions", error))?;
+        let answer = answer.map_err(|error| classify("s3:ListObjectVersions", &error))?;
         Ok(answer.versions().is_empty() && answer.delete_markers().is_empty())
     }
 
@@ -152,7 +152,7 @@ impl Bucket {
         // Each round lists from the start, since what was listed is gone.
         loop {
             let page = s3.list_object_versions().bucket(name).max_keys(1_000).send().await;
-            let page = page.map_err(|error| classify("s3:ListObjectVersions", error))?;
+            let page = page.map_err(|error| classify("s3:ListObjectVersions", &error))?;
             let versions = page.versions().iter().map(|v| (v.key.clone(), v.version_id.clone()));
             let markers = page.delete_markers().iter().map(|m| (m.key.clone(), m.version_id.clone()));
             let identifiers = versions
@@ -169,7 +169,7 @@ impl Bucket {
             deleted += identifiers.len();
             let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build().map_err(wrong)?;
             let answer = s3.delete_objects().bucket(name).delete(delete).send().await;
-            let answer = answer.map_err(|error| classify("s3:DeleteObjects", error))?;
+            let answer = answer.map_err(|error| classify("s3:DeleteObjects", &error))?;
             if let Some(refused) = answer.errors().first() {
                 let key = refused.key().unwrap_or_default();
                 let message = format!("`{key}` cannot be deleted: {}", refused.message().unwrap_or_default());
@@ -181,14 +181,14 @@ impl Bucket {
         }
         loop {
             let page = s3.list_multipart_uploads().bucket(name).send().await;
-            let page = page.map_err(|error| classify("s3:ListMultipartUploads", error))?;
+            let page = page.map_err(|error| classify("s3:ListMultipartUploads", &error))?;
             if page.uploads().is_empty() {
                 return Ok(());
             }
             for upload in page.uploads() {
                 let abort = s3.abort_multipart_upload().bucket(name);
                 let abort = abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone());
-                match abort.send().await.map_err(|error| classify("s3:AbortMultipartUpload", error)) {
+                match abort.send().await.map_err(|error| classify("s3:AbortMultipartUpload", &error)) {
                     Err(error) if error.kind != ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
@@ -199,7 +199,7 @@ impl Bucket {
     async fn is_there(&self, name: &str) -> Result<bool, CloudError> {
         match self.clients.s3.head_bucket().bucket(name).send().await {
             Ok(_) => Ok(true),
-            Err(error) => match classify("s3:HeadBucket", error) {
+            Err(error) => match classify("s3:HeadBucket", &error) {
                 gone if gone.kind == ErrorKind::NotFound => Ok(false),
                 error => Err(error),
             },
@@ -256,7 +256,7 @@ impl Resource for Bucket {
             });
             match request.set_create_bucket_configuration(elsewhere).send().await {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
-                Err(error) => match classify("s3:CreateBucket", error) {
+                Err(error) => match classify("s3:CreateBucket", &error) {
                     busy if busy.kind == ErrorKind::Conflict => {
                         Ok(Look::Pending("the name was given up just now".to_owned()))
                     }
@@ -275,7 +275,8 @@ impl Resource for Bucket {
     ) -> Result<Live<BucketInputs, BucketOutputs>, CloudError> {
         let what = format!("waiting for the bucket {id}");
         let found = wait_until(call, &what, PACE, || async {
-            Ok(match self.read(id).await? {
+            // Six reads at once make a large future, and this one lives in every step.
+            Ok(match Box::pin(self.read(id)).await? {
                 Some(found) => Look::Ready(found),
                 None => Look::Pending("not visible yet".to_owned()),
             })
@@ -333,7 +334,7 @@ impl Resource for Bucket {
             self.empty(call, id).await?;
             match self.clients.s3.delete_bucket().bucket(id).send().await {
                 Ok(_) => Ok(Look::Ready(())),
-                Err(error) => match classify("s3:DeleteBucket", error) {
+                Err(error) => match classify("s3:DeleteBucket", &error) {
                     gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
                     // Somebody wrote meanwhile.
                     full if full.kind == ErrorKind::Blocked => Ok(Look::Pending("not empty".to_owned())),

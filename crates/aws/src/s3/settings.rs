@@ -34,7 +34,7 @@ where
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) => {
-            let error = classify(operation, error);
+            let error = classify(operation, &error);
             if error.code.as_deref().is_some_and(|code| codes.contains(&code)) { Ok(None) } else { Err(error) }
         }
     }
@@ -87,7 +87,7 @@ pub(super) async fn read_policy(s3: &Sdk, bucket: &str) -> Result<Option<Value>,
 
 pub(super) async fn read_versioning(s3: &Sdk, bucket: &str) -> Result<bool, CloudError> {
     let answer = s3.get_bucket_versioning().bucket(bucket).send().await;
-    let answer = answer.map_err(|error| classify("s3:GetBucketVersioning", error))?;
+    let answer = answer.map_err(|error| classify("s3:GetBucketVersioning", &error))?;
     Ok(answer.status == Some(BucketVersioningStatus::Enabled))
 }
 
@@ -181,7 +181,7 @@ async fn write_tags(s3: &Sdk, bucket: &str, tags: &Tags) -> Result<(), CloudErro
         tagging = tagging.tag_set(built(Tag::builder().key(key).value(value).build())?);
     }
     let request = s3.put_bucket_tagging().bucket(bucket).tagging(built(tagging.build())?);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketTagging", error))
+    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketTagging", &error))
 }
 
 async fn write_public_access(s3: &Sdk, bucket: &str, block: &PublicAccessBlock) -> Result<(), CloudError> {
@@ -192,18 +192,18 @@ async fn write_public_access(s3: &Sdk, bucket: &str, block: &PublicAccessBlock) 
         .restrict_public_buckets(block.restrict_public_buckets)
         .build();
     let request = s3.put_public_access_block().bucket(bucket).public_access_block_configuration(configuration);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutPublicAccessBlock", error))
+    request.send().await.map(drop).map_err(|error| classify("s3:PutPublicAccessBlock", &error))
 }
 
 async fn write_policy(s3: &Sdk, bucket: &str, policy: Option<&Value>) -> Result<(), CloudError> {
     match policy {
         Some(policy) => {
             let request = s3.put_bucket_policy().bucket(bucket).policy(policy.to_string());
-            request.send().await.map(drop).map_err(|error| classify("s3:PutBucketPolicy", error))
+            request.send().await.map(drop).map_err(|error| classify("s3:PutBucketPolicy", &error))
         }
         None => {
             let request = s3.delete_bucket_policy().bucket(bucket);
-            request.send().await.map(drop).map_err(|error| classify("s3:DeleteBucketPolicy", error))
+            request.send().await.map(drop).map_err(|error| classify("s3:DeleteBucketPolicy", &error))
         }
     }
 }
@@ -218,7 +218,7 @@ async fn write_encryption(s3: &Sdk, bucket: &str, encryption: &Encryption) -> Re
     let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
     let configuration = built(ServerSideEncryptionConfiguration::builder().rules(rule).build())?;
     let request = s3.put_bucket_encryption().bucket(bucket).server_side_encryption_configuration(configuration);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketEncryption", error))
+    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketEncryption", &error))
 }
 
 async fn write_versioning(s3: &Sdk, bucket: &str, on: bool) -> Result<(), CloudError> {
@@ -226,18 +226,18 @@ async fn write_versioning(s3: &Sdk, bucket: &str, on: bool) -> Result<(), CloudE
     let status = if on { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
     let configuration = VersioningConfiguration::builder().status(status).build();
     let request = s3.put_bucket_versioning().bucket(bucket).versioning_configuration(configuration);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketVersioning", error))
+    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketVersioning", &error))
 }
 
 async fn write_lifecycle(s3: &Sdk, bucket: &str, rules: &[LifecycleRule]) -> Result<(), CloudError> {
     if rules.is_empty() {
         let request = s3.delete_bucket_lifecycle().bucket(bucket);
-        return request.send().await.map(drop).map_err(|error| classify("s3:DeleteBucketLifecycle", error));
+        return request.send().await.map(drop).map_err(|error| classify("s3:DeleteBucketLifecycle", &error));
     }
     let rules = rules.iter().map(theirs).collect::<Result<Vec<_>, _>>()?;
     let configuration = built(BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build())?;
     let request = s3.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(configuration);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketLifecycleConfiguration", error))
+    request.send().await.map(drop).map_err(|error| classify("s3:PutBucketLifecycleConfiguration", &error))
 }
 
 /// A policy as it means: lists of one are their one, and lists that AWS reorders are sorted.
