@@ -23,6 +23,9 @@ const COUNTER: &str = "counter";
 /// The key that all writers try to be first at now.
 pub(super) type Target = Arc<AtomicU64>;
 
+/// Writer and number: what tells writes apart.
+type Name = (usize, u64);
+
 /// What became of one write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answer {
@@ -46,7 +49,7 @@ pub(super) struct Outcomes {
     writer: usize,
     own: HashMap<String, Own>,
     /// By common key: the number of its only attempt, and the answer.
-    once: HashMap<u64, (u64, Answer)>,
+    once: BTreeMap<u64, (u64, Answer)>,
     /// The ETags that it replaced at the counter, and how often it does not know.
     swapped: Vec<String>,
     perhaps_swapped: u64,
@@ -167,7 +170,7 @@ pub(super) async fn judge(clients: &Clients, outcomes: &[Outcomes]) {
 }
 
 fn judge_once(objects: &mut BTreeMap<String, Vec<u8>>, outcomes: &[Outcomes]) {
-    let mut attempts: BTreeMap<u64, Vec<((usize, u64), Answer)>> = BTreeMap::new();
+    let mut attempts: BTreeMap<u64, Vec<(Name, Answer)>> = BTreeMap::new();
     for one in outcomes {
         for (target, (number, answer)) in &one.once {
             attempts.entry(*target).or_default().push(((one.writer, *number), *answer));
