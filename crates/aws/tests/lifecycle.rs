@@ -3,6 +3,8 @@
 //! By default each test starts a local cloud of its own. With `PINFRA_TEST_AWS=1` the same tests run against the account
 //! and region of the environment (they make and destroy real streams and buckets there).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
+
 use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
