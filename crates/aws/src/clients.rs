@@ -131,26 +131,32 @@ async fn first_look(config: &SdkConfig, connection: &Connection) -> Result<Strin
 }
 
 async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
-    let operation = "looking for AWS credentials";
-    let hint = "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
-                `--target local` needs none";
-    let none = |message: String| CloudError::new(ErrorKind::Credentials, operation, message).with_hint(hint);
+    let profile = std::env::var("AWS_PROFILE")
+        .ok()
+        .map(|name| format!("AWS_PROFILE is `{name}`: is it in your AWS configuration? "));
+    let hint = format!(
+        "{}run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+         `--target local` needs none",
+        profile.unwrap_or_default()
+    );
+    let none = |message: String| {
+        CloudError::new(ErrorKind::Credentials, "no AWS credentials were found", message).with_hint(hint.clone())
+    };
     let Some(provider) = config.credentials_provider() else {
-        return Err(none("there are none".to_owned()));
+        return Err(none("no place to look for them is configured".to_owned()));
     };
     // The last place looked at is the metadata service of an EC2 machine, which a laptop waits for in vain.
     match tokio::time::timeout(Duration::from_secs(3), provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
+            // The outer errors only say that loading failed.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
             }
-            Err(none(text))
+            Err(none(format!("the last place looked at said: {cause}")))
         }
-        Err(_) => Err(none("none were found within 3 s".to_owned())),
+        Err(_) => Err(none("the last place looked at did not answer within 3 s".to_owned())),
     }
 }
 
