@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
             .hint("run `pinfra up` with its stack file"));
     };
     let target = stacks::recorded_target(&place);
-    let connection = local::connect_if_running(context, target, &place.region)?;
+    let connection = local::connect_if_running(context, target, &place.region).await?;
     let clients = Clients::connect(&connection).await?;
     let observed = observe(&Graph::default(), &state, &catalog(&clients)).await;
     let observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;

@@ -60,7 +60,9 @@ async fn make(
         crate::report::out::note(outputs::draw(context, &state).trim_end());
         crate::report::out::note("");
         crate::report::out::note(match target {
-            Target::Local => "next: `pinfra status`, `pinfra down`; for other tools: eval \"$(pinfra local status --env)\"",
+            Target::Local => {
+                "next: `pinfra status`, `pinfra down`; for other tools: eval \"$(pinfra local status --env)\""
+            }
             Target::Aws => "next: `pinfra status`, `pinfra outputs`, `pinfra down`",
         });
     }

@@ -280,3 +280,29 @@ fn explain_and_graph_contact_nobody() {
     }
     assert!(!sandbox.folder.path().join(".pinfra").exists());
 }
+
+#[test]
+fn a_local_cloud_that_was_killed_is_missed_by_status_and_started_by_up() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["up", "streams.yaml"]);
+    let (pid, endpoint) = (sandbox.server()["pid"].to_string(), sandbox.ok(&["outputs", "--show", "endpoint"]).stdout);
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while sandbox.run(&["local", "status"]).code == 0 {
+        assert!(std::time::Instant::now() < deadline, "it was killed");
+    }
+    let status = sandbox.run(&["status"]);
+    assert_eq!(status.code, 1);
+    assert!(status.stderr.contains("`pinfra local start`"), "{}", status.stderr);
+    let up = sandbox.ok(&["up", "streams.yaml"]);
+    assert!(up.stderr.contains("no changes"), "{}", up.stderr);
+    assert_eq!(sandbox.ok(&["outputs", "--show", "endpoint"]).stdout, endpoint, "other tools find it where it was");
+}
+
+#[test]
+fn state_at_a_url_is_refused() {
+    let said = Sandbox::new().run(&["--state", "s3://bucket/prefix", "status"]);
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("keeps state in a folder"), "{}", said.stderr);
+}
