@@ -306,3 +306,31 @@ fn state_at_a_url_is_refused() {
     assert_eq!(said.code, 2);
     assert!(said.stderr.contains("keeps state in a folder"), "{}", said.stderr);
 }
+
+#[test]
+fn down_of_a_file_honours_what_the_file_protects_though_state_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["local", "start"]);
+    sandbox.ok(&["up", "streams.yaml"]);
+    std::fs::remove_dir_all(sandbox.folder.path().join(".pinfra/pins")).unwrap();
+    sandbox.write("streams.yaml", &format!("{STREAMS}protect: [s3/bucket.lake]\n"));
+    let down = sandbox.run(&["down", "streams.yaml"]);
+    assert!(down.code == 1 && down.stderr.contains("`s3/bucket.lake` is protected"), "{}", down.stderr);
+    let elsewhere = sandbox.run(&["down", "streams.yaml", "--target", "aws", "--yes"]);
+    assert!(elsewhere.stderr.contains("AWS credentials"), "{}", elsewhere.stderr);
+    assert!(sandbox.ok(&["plan", "streams.yaml"]).stdout.contains("4 to adopt"), "nothing was destroyed");
+}
+
+#[test]
+fn numbers_from_the_environment_are_secrets_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", &STREAMS.replace("shards: 1", "shards: \"${env:SHARDS}\""));
+    let run = |arguments: &[&str]| said(&sandbox.command(arguments).env("SHARDS", "3").output().unwrap());
+    let up = run(&["up", "streams.yaml"]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    assert_eq!(run(&["plan", "streams.yaml", "--detailed-exitcode"]).code, 0);
+    let status = sandbox.ok(&["status"]);
+    assert!(status.stdout.contains("healthy"), "{}", status.stdout);
+    sandbox.ok(&["down"]);
+}
