@@ -74,7 +74,7 @@ pub enum ColorArg {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented stack file and its templates
+    /// Write a commented stack file to start from
     Init {
         /// The folder to write to
         #[arg(default_value = ".")]
