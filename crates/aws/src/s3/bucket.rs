@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::settings;
-pub use super::settings::normalise_policy;
 use crate::clients::Clients;
 use crate::error::classify;
+use crate::policy::normalise_policy;
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
