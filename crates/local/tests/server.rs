@@ -119,7 +119,10 @@ async fn what_is_not_there_is_named() {
     let answer = client.json("kinesis", "Kinesis_20131202.CreateChannel", &json!({})).await;
     assert!(answer.json()["message"].as_str().unwrap().contains("CreateChannel of kinesis"), "{answer:?}");
     let answer = client.json("dynamodb", "DynamoDB_20120810.ListTables", &json!({})).await;
-    assert_eq!(answer.json()["message"], "the local cloud does not have the service dynamodb");
+    let message = "the local cloud does not have the service dynamodb, which was asked for ListTables";
+    assert_eq!(answer.json()["message"], message);
+    let answer = client.send(client.sign("lambda", Method::GET, "/2015-03-31/functions/", &[], Vec::new())).await;
+    assert!(answer.text.contains("the service lambda, which was asked for GET /2015-03-31/functions/"), "{answer:?}");
     let answer = client.form("iam", "Action=CreateGroup").await;
     assert_eq!(answer.element("Code"), "UnknownOperationException");
     let answer = client.send(client.sign("kafka", Method::GET, "/v1/nothing", &[], Vec::new())).await;
