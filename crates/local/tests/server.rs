@@ -15,6 +15,7 @@ use http_body_util::Full;
 use pinfra_local::{LocalCloud, Settings, StartError};
 use serde_json::{Value, json};
 use support::{Client, TestCloud};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CALLER: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
@@ -318,6 +319,21 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_begins_gives_its_seat_back() {
+    let test = TestCloud::start();
+    let client = test.client();
+    let address = test.cloud.endpoint().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(client.form("sts", CALLER).await.status, 200);
+
+    let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: localh").await.unwrap();
+    let asked = tokio::time::Instant::now();
+    assert_eq!(half.read(&mut [0; 64]).await.unwrap(), 0);
+    let waited = asked.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test]
