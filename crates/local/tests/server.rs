@@ -124,6 +124,8 @@ async fn what_is_not_there_is_named() {
     assert_eq!(answer.json()["message"], message);
     let answer = client.send(client.sign("lambda", Method::GET, "/2015-03-31/functions/", &[], Vec::new())).await;
     assert!(answer.text.contains("the service lambda, which was asked for GET /2015-03-31/functions/"), "{answer:?}");
+    let answer = client.form("sns", "Action=ListTopics").await;
+    assert_eq!(answer.element("Code"), "UnknownOperationException");
     let answer = client.form("iam", "Action=CreateGroup").await;
     assert_eq!(answer.element("Code"), "UnknownOperationException");
     let answer = client.send(client.sign("kafka", Method::GET, "/v1/nothing", &[], Vec::new())).await;

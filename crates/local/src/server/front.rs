@@ -48,6 +48,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// What of a refused request's body is read and thrown away, so that the client gets to read the refusal.
 const DRAINED: usize = 1024 * 1024;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Everything that requests share.
 pub(super) struct Front {
     settings: Settings,
@@ -222,7 +224,10 @@ impl Front {
             Refused { model, error: auth::refusal(&fault, protocol) }
         })?;
         let Some((service, model)) = catalogue::service(claim.service()) else {
-            return Err(Refused { model: None, error: unknown_service(claim.service(), head) });
+            // All services that speak query have the envelope of STS.
+            let is_form = head.header("content-type").is_some_and(|kind| kind.starts_with(FORM));
+            let model = is_form.then(|| catalogue::service("sts")).flatten().map(|(_, model)| model);
+            return Err(Refused { model, error: unknown_service(claim.service(), head) });
         };
         let Some(identity) = self.credentials.lookup(claim.access_key()) else {
             return Err(Refused { model: Some(model), error: auth::refusal(&Fault::UnknownKey, model.protocol) });
