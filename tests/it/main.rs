@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod interrupted;
+mod kill;
+mod scale;
 mod stack_file;
 mod stacks;
 mod support;

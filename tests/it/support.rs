@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use pinfra_aws::clients::Endpoint;
+use pinfra_aws::{Clients, Connection};
+
 /// A folder with a state of its own. Whatever local cloud it holds is stopped with it.
 pub(crate) struct Sandbox {
     /// The folder.
@@ -77,6 +80,25 @@ impl Sandbox {
     pub(crate) fn server(&self) -> serde_json::Value {
         let text = std::fs::read(self.folder.path().join(".pinfra/local/server.json")).unwrap();
         serde_json::from_slice(&text).unwrap()
+    }
+
+    /// Clients of the running local cloud. Each call makes new ones with connections of their own.
+    pub(crate) async fn clients(&self) -> Clients {
+        let text = std::fs::read(self.folder.path().join(".pinfra/local/credentials.json")).unwrap();
+        let keys: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let endpoint = Endpoint {
+            url: self.server()["endpoint"].as_str().unwrap().to_owned(),
+            access_key: keys["access_key_id"].as_str().unwrap().to_owned(),
+            secret_key: keys["secret_access_key"].as_str().unwrap().to_owned(),
+        };
+        Clients::connect(&Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint) }).await.unwrap()
+    }
+
+    /// The streams that the local cloud holds, those that are being deleted too.
+    pub(crate) async fn streams(&self) -> Vec<String> {
+        let pages = self.clients().await.kinesis.list_streams().into_paginator().send();
+        let pages: Vec<_> = pages.try_collect().await.unwrap();
+        pages.into_iter().flat_map(|page| page.stream_names).collect()
     }
 
     fn get(&self, server: &serde_json::Value, path: &str) -> String {
