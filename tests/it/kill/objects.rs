@@ -166,8 +166,11 @@ pub(super) async fn judge(clients: &Clients, outcomes: &[Outcomes]) {
     assert!(objects.is_empty(), "nobody wrote {:?}", objects.keys());
 }
 
+/// What a writer's numbered try at a key was answered.
+type Attempt = ((usize, u64), Answer);
+
 fn judge_once(objects: &mut BTreeMap<String, Vec<u8>>, outcomes: &[Outcomes]) {
-    let mut attempts: BTreeMap<u64, Vec<((usize, u64), Answer)>> = BTreeMap::new();
+    let mut attempts: BTreeMap<u64, Vec<Attempt>> = BTreeMap::new();
     for one in outcomes {
         for (target, (number, answer)) in &one.once {
             attempts.entry(*target).or_default().push(((one.writer, *number), *answer));
