@@ -185,7 +185,7 @@ impl fmt::Debug for LocalCloud {
 async fn silent(begun: &AtomicBool) {
     tokio::time::sleep(FIRST_HEAD).await;
     if begun.load(Ordering::Relaxed) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

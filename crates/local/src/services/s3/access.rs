@@ -83,10 +83,10 @@ impl S3Access for Access {
         Self: 'async_trait,
     {
         let judged = self.judge(context);
-        if judged.is_ok() {
-            if let Some(admission) = context.extensions_mut().get::<Admission>() {
-                admission.0.store(true, Ordering::Release);
-            }
+        if judged.is_ok()
+            && let Some(admission) = context.extensions_mut().get::<Admission>()
+        {
+            admission.0.store(true, Ordering::Release);
         }
         Box::pin(std::future::ready(judged))
     }
