@@ -9,7 +9,7 @@ use crate::support::{Said, Sandbox, said};
 const STREAMS: usize = 12;
 const ROUNDS: u64 = 5;
 
-fn sandbox() -> Sandbox {
+fn sandbox(settle_ms: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut text = "name: pins\ntables:\n".to_owned();
     for number in 0..STREAMS {
@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
     text += "streams: { shards: 1, retention_hours: 48 }\n";
     sandbox.write("pins.yaml", &text);
     // Started by name, it outlives the runs and can be asked what they left.
-    sandbox.ok(&["local", "start", "--settle-ms", "50"]);
+    sandbox.ok(&["local", "start", "--settle-ms", settle_ms]);
     sandbox
 }
 
@@ -62,7 +62,7 @@ fn moments(seed: u64) -> impl Iterator<Item = u64> {
 
 #[tokio::test]
 async fn after_a_kill_of_up_or_down_the_next_run_finishes_the_job() {
-    let sandbox = sandbox();
+    let sandbox = sandbox("50");
     let mut moments = moments(2);
     for round in 0..ROUNDS {
         kill_after(&sandbox, &["up", "pins.yaml"], moments.next().unwrap());
@@ -79,7 +79,8 @@ async fn after_a_kill_of_up_or_down_the_next_run_finishes_the_job() {
 
 #[tokio::test]
 async fn an_interrupted_up_ends_what_it_began_and_the_next_one_goes_on() {
-    let sandbox = sandbox();
+    // Long enough for the interrupt to come while most of the steps have yet to begin.
+    let sandbox = sandbox("400");
     let child = run_until(&sandbox, &["up", "pins.yaml"], 6);
     let interrupted = interrupt(child);
     assert_eq!(interrupted.code, 130, "{}", interrupted.stderr);
