@@ -38,8 +38,17 @@ pub struct Global {
     #[arg(long, global = true, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,
     /// Where state is kept
-    #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra")]
+    #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra", value_parser = state_folder)]
     pub state: PathBuf,
+}
+
+/// A folder of this machine. A URL would make a folder of that name, which nobody means.
+fn state_folder(text: &str) -> Result<PathBuf, String> {
+    match text.split_once("://") {
+        Some((scheme, _)) => Err(format!("this version of pinfra keeps state in a folder, not at `{scheme}://…`")),
+        None if text.is_empty() => Err("name a folder".to_owned()),
+        None => Ok(PathBuf::from(text)),
+    }
 }
 
 /// Where a stack lives.
@@ -65,7 +74,7 @@ pub enum ColorArg {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented stack file and its templates
+    /// Write a commented stack file to start from
     Init {
         /// The folder to write to
         #[arg(default_value = ".")]

@@ -1,8 +1,10 @@
 //! `pinfra down`: destroys all of a stack. Needs no stack file, and not even state when it gets one.
 
+use std::collections::BTreeSet;
+
 use pinfra_aws::{Clients, catalog, tags};
-use pinfra_engine::state::{Place, Record, State, Status};
-use pinfra_engine::{ErrorKind, Graph, StateStore, observe, plan_destroy};
+use pinfra_engine::state::{Record, State, Status};
+use pinfra_engine::{Catalog, ErrorKind, Graph, Observation, StateStore, observe, plan_destroy};
 use serde_json::Value;
 
 use super::context::Context;
@@ -18,18 +20,26 @@ pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Re
     let (target, region) = place(context, &chosen)?;
     let store = stacks::open(context, &chosen.name, "down")?;
     let connected = local::connect(context, target, &region).await?;
-    let destroyed = destroy(context, store, target, &connected, yes).await;
+    let protected = chosen.file.iter().flat_map(|file| file.protect.iter().map(|protected| protected.value.clone()));
+    let destroyed = destroy(context, store, target, &connected, protected.collect(), yes).await;
     connected.release(context).await;
     destroyed
 }
 
 fn place(context: &Context, chosen: &Chosen) -> Result<(Target, String), Failure> {
-    let recorded: Option<&Place> = chosen.state.as_ref().and_then(|state| state.place.as_ref());
-    match (recorded, &chosen.file) {
-        (Some(place), _) => Ok((stacks::recorded_target(place), place.region.clone())),
-        (None, Some(file)) => Ok((stacks::target(context, file), file.region.value.clone())),
-        (None, None) => Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
-            .hint("give its stack file instead of its name")),
+    let there = chosen.state.as_ref().filter(|state| !state.resources.is_empty() || !state.open.is_empty());
+    if let Some(place) = there.and_then(|state| state.place.as_ref()) {
+        let target = stacks::recorded_target(place);
+        if context.global.target.is_some() && stacks::asked_target(context) != Some(target) {
+            let message = format!("the stack `{}` lives on `{}`", chosen.name, place.target);
+            return Err(Failure::new(message).hint("leave `--target` out: it is recorded"));
+        }
+        return Ok((target, place.region.clone()));
+    }
+    match &chosen.file {
+        Some(file) => Ok((stacks::target(context, file), file.region.value.clone())),
+        None => Err(Failure::new(format!("nothing is recorded of the stack `{}`", chosen.name))
+            .hint("if its state was lost, give its stack file instead of its name")),
     }
 }
 
@@ -38,13 +48,20 @@ async fn destroy(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
+    protected: BTreeSet<String>,
     yes: bool,
 ) -> Result<(), Failure> {
     let clients = Clients::connect(&connected.connection).await?;
+    plan::check_account(store.state(), &clients)?;
     let catalog = catalog(&clients);
-    let state = with_what_is_tagged(store.state(), &clients).await?;
+    let mut state = with_what_is_tagged(store.state(), &clients, &catalog).await?;
+    state.protected.extend(protected);
     let observed =
         observe(&Graph::default(), &state, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+    // The Tagging API also lists what is gone: of that there is nothing to forget.
+    state.resources.retain(|address, _| {
+        store.state().resources.contains_key(address) || observed.get(address) != Some(&Observation::Absent)
+    });
     let plan = plan_destroy(&state, &observed, &catalog)?;
     if plan.is_empty() {
         store.close()?;
@@ -60,9 +77,9 @@ async fn destroy(
 }
 
 /// What is recorded, and what carries the stack's tags although nothing is recorded of it.
-async fn with_what_is_tagged(state: &State, clients: &Clients) -> Result<State, Failure> {
+async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog) -> Result<State, Failure> {
     let mut state = state.clone();
-    let tagged = match tags::owned_by(clients, &state.stack).await {
+    let tagged = match tags::owned_by(clients, catalog, &state.stack).await {
         Ok(tagged) => tagged,
         // What is recorded can be destroyed without this permission.
         Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),

@@ -45,15 +45,19 @@ pub(super) async fn make(
 ) -> Result<(Place, Plan), Failure> {
     let place =
         Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
-    if let Some(was) = state.place.as_ref().filter(|was| was.account != place.account && !state.resources.is_empty()) {
-        let message = format!(
-            "the stack `{}` is in account {}, and these credentials are of {}",
-            state.stack, was.account, place.account
-        );
-        return Err(Failure::new(message).hint("use the credentials of that account, such as by AWS_PROFILE"));
-    }
+    check_account(state, clients)?;
     let graph = expand(stack, &place)?;
     Ok((place, of(&graph, state, clients).await?))
+}
+
+/// Whether the credentials are of the account that the stack is in. In another one everything would seem to be gone, or
+/// to be somebody else's of the same name.
+pub(super) fn check_account(state: &State, clients: &Clients) -> Result<(), Failure> {
+    let elsewhere = state.place.as_ref().filter(|was| was.account != clients.account && !state.resources.is_empty());
+    let Some(was) = elsewhere else { return Ok(()) };
+    let (stack, mine) = (&state.stack, &clients.account);
+    let message = format!("the stack `{stack}` is in account {}, and these credentials are of {mine}", was.account);
+    Err(Failure::new(message).hint("use the credentials of that account, such as by AWS_PROFILE"))
 }
 
 /// The plan for a graph, after reading what is there.

@@ -1,14 +1,14 @@
 //! Carries a plan out in front of a person: progress, interrupts, summary.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use pinfra_engine::{Catalog, Options, Plan, StateStore, execute};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use crate::report::{Failure, plan as plan_view, progress, summary};
+use crate::report::{Failure, out, plan as plan_view, progress, summary};
 use crate::spec::Target;
 
 /// Shows what is about to be done and asks, where that is called for: on AWS, unless `--yes` was given.
@@ -16,20 +16,12 @@ pub(super) fn ask(context: &Context, plan: &Plan, target: Target, yes: bool) -> 
     if target == Target::Local || yes {
         return Ok(());
     }
-    crate::report::out::note(plan_view::draw(plan, plan_view::Detail::Changes, context.paint).trim_end());
+    out::note(plan_view::draw(plan, plan_view::Detail::Changes, context.paint).trim_end());
     if !std::io::stdin().is_terminal() || context.global.json {
         return Err(Failure::new("this changes an AWS account, and there is no terminal to ask at")
             .hint("look at `pinfra plan`, then give `--yes`"));
     }
-    let mut stderr = std::io::stderr();
-    // A prompt that cannot be shown is answered by nobody, and that is a no.
-    let _ = write!(stderr, "go ahead? (yes/no) ").and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "yes" | "y") {
-        return Ok(());
-    }
-    Err(Failure::new("nothing was done"))
+    if out::ask("go ahead? (yes/no) ") { Ok(()) } else { Err(Failure::new("nothing was done")) }
 }
 
 /// Carries `plan` out and tells how it ended.
@@ -64,7 +56,7 @@ pub(super) async fn carry_out(
             }),
         )?;
     } else if !context.global.quiet || !outcome.is_complete() {
-        crate::report::out::note(text.trim_end());
+        out::note(text.trim_end());
     }
     if stop.is_cancelled() && !outcome.is_complete() {
         return Err(Failure::Interrupted);
@@ -88,7 +80,7 @@ async fn listen(stop: CancellationToken, leave: CancellationToken) {
             leave.cancel();
             return;
         }
-        crate::report::out::note("interrupted: waiting for what is running; once more to leave at once");
+        out::note("interrupted: waiting for what is running; once more to leave at once");
         stop.cancel();
     }
 }

@@ -107,11 +107,15 @@ pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<State
 
 /// The target of the command line, which wins over the stack file's.
 pub(super) fn target(context: &Context, stack: &Stack) -> Target {
-    match context.global.target {
-        Some(TargetArg::Local) => Target::Local,
-        Some(TargetArg::Aws) => Target::Aws,
-        None => stack.target.value,
-    }
+    asked_target(context).unwrap_or(stack.target.value)
+}
+
+/// The target of the command line, if it names one.
+pub(super) fn asked_target(context: &Context) -> Option<Target> {
+    context.global.target.map(|target| match target {
+        TargetArg::Local => Target::Local,
+        TargetArg::Aws => Target::Aws,
+    })
 }
 
 /// The target that state recorded.

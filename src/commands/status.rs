@@ -1,9 +1,13 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
+use std::collections::BTreeSet;
+
 use pinfra_aws::{Clients, catalog};
+use pinfra_engine::diff::{FieldChange, Shown, Views, diff};
 use pinfra_engine::state::{Record, Status};
-use pinfra_engine::{Graph, Observation, observe};
-use serde_json::json;
+use pinfra_engine::value::is_hash;
+use pinfra_engine::{Graph, KindInfo, Observation, observe};
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::stacks::choose;
@@ -26,15 +30,18 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
             .hint("run `pinfra up` with its stack file"));
     };
     let target = stacks::recorded_target(&place);
-    let connection = local::connect_if_running(context, target, &place.region)?;
+    let connection = local::connect_if_running(context, target, &place.region).await?;
     let clients = Clients::connect(&connection).await?;
-    let observed = observe(&Graph::default(), &state, &catalog(&clients)).await;
+    plan::check_account(&state, &clients)?;
+    let catalog = catalog(&clients);
+    let observed = observe(&Graph::default(), &state, &catalog).await;
     let observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;
     let rows: Vec<(String, bool, String)> = state
         .resources
         .iter()
         .map(|(address, record)| {
-            let (healthy, condition) = condition(record, observed.get(address));
+            let kind = catalog.get(address.kind()).map(|kind| kind.info());
+            let (healthy, condition) = condition(kind, record, observed.get(address));
             (address.to_string(), healthy, condition)
         })
         .collect();
@@ -63,18 +70,38 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
     Ok(sick == 0)
 }
 
-fn condition(record: &Record, observation: Option<&Observation>) -> (bool, String) {
+/// Whether the cloud holds something else than is recorded. Secrets are recorded as hashes, so what is one cannot be
+/// compared without the stack file: `plan` does that.
+fn differs(kind: Option<&'static KindInfo>, recorded: &Value, live: &Value) -> bool {
+    let Some(info) = kind else { return recorded != live };
+    let (secrets, salt) = (&BTreeSet::new(), "");
+    let views = Views { desired: recorded, secrets, recorded: None, live: Some(live), salt };
+    let is_known = |change: &FieldChange| {
+        let in_hash = change.path.split('.').any(|part| part.starts_with('$'));
+        !in_hash && !matches!(&change.after, Shown::Value(value) if holds_hash(value))
+    };
+    diff(info, &views).iter().any(is_known)
+}
+
+fn holds_hash(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => is_hash(value) || map.values().any(holds_hash),
+        Value::Array(items) => items.iter().any(holds_hash),
+        _ => false,
+    }
+}
+
+fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
     match observation {
         Some(Observation::Theirs { owner, .. }) => (false, owner.clone()),
         Some(Observation::Absent) | None => (false, "gone".to_owned()),
         Some(Observation::Present { live, .. }) => match &record.status {
             Status::Tainted { reason } => (false, format!("half-made: {reason}")),
             Status::Begun | Status::Named => (false, "interrupted while it was being made".to_owned()),
-            // Secrets are recorded as hashes, so what holds one cannot be compared here; `plan` can.
-            Status::Settled if live.inputs == record.inputs || record.inputs.to_string().contains("\"$secret\"") => {
-                (true, "ready".to_owned())
+            Status::Settled if differs(kind, &record.inputs, &live.inputs) => {
+                (false, "changed outside of pinfra".to_owned())
             }
-            Status::Settled => (false, "changed outside of pinfra".to_owned()),
+            Status::Settled => (true, "ready".to_owned()),
         },
     }
 }

@@ -58,6 +58,13 @@ async fn make(
     if !context.global.quiet && !context.global.json {
         crate::report::out::note("");
         crate::report::out::note(outputs::draw(context, &state).trim_end());
+        crate::report::out::note("");
+        crate::report::out::note(match target {
+            Target::Local => {
+                "next: `pinfra status`, `pinfra down`; for other tools: eval \"$(pinfra local status --env)\""
+            }
+            Target::Aws => "next: `pinfra status`, `pinfra outputs`, `pinfra down`",
+        });
     }
     Ok(())
 }

@@ -18,3 +18,13 @@ pub fn data(text: &str) -> Result<(), Failure> {
 pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
+
+/// Asks on stderr and reads from stdin. Whatever is not a yes is a no, and so is a prompt that cannot be shown.
+pub fn ask(question: &str) -> bool {
+    let mut stderr = std::io::stderr();
+    if write!(stderr, "{question}").and_then(|()| stderr.flush()).is_err() {
+        return false;
+    }
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "yes" | "y")
+}

@@ -163,3 +163,13 @@ pub(super) const KINDS: &[&str] = &[
     "api_gateway/usage_plan",
     "worker/process",
 ];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_kind_of_the_catalogue_can_be_protected() {
+        for info in pinfra_aws::catalog::KINDS {
+            assert!(super::KINDS.contains(&info.kind), "{}", info.kind);
+        }
+    }
+}

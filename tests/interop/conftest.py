@@ -83,7 +83,7 @@ def bucket(s3, name):
 def aws(environment, tmp_path):
     """Runs the AWS CLI as a user does, `aws("kinesis", "list-streams")`, and gives its standard output."""
 
-    def run(*words, fails=False):
+    def run(*words, fails=False, environment=environment):
         done = subprocess.run(
             [sys.executable, os.path.join(os.path.dirname(sys.executable), "aws"), *words],
             env={**environment, "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PAGER": ""},

@@ -3,6 +3,10 @@
 import base64
 import json
 
+import pytest
+
+from cloud import Cloud
+
 
 def answer(text):
     return json.loads(text)
@@ -91,3 +95,41 @@ def test_the_public_image(aws):
     name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     words = ["--name", name, "--query", "Parameter.Value", "--output", "text"]
     assert aws("ssm", "get-parameter", *words).startswith("ami-")
+
+
+@pytest.mark.pinfra
+def test_what_was_typed_is_there_after_a_restart(program, aws, environment, tmp_path):
+    """The commands of the README, before and after the local cloud is stopped and started."""
+    cloud = Cloud(program, tmp_path / "state").start()
+    try:
+
+        def typed(*words):
+            assert cloud.endpoint != environment["AWS_ENDPOINT_URL"]
+            return aws("--endpoint-url", cloud.endpoint, *words, environment=cloud.environment)
+
+        typed("kinesis", "create-stream", "--stream-name", "pins", "--shard-count", "1")
+        typed("kinesis", "wait", "stream-exists", "--stream-name", "pins")
+        put = ["--stream-name", "pins", "--partition-key", "1", "--data", "hello"]
+        number = answer(typed("kinesis", "put-record", *put))["SequenceNumber"]
+        (tmp_path / "lake").mkdir()
+        (tmp_path / "lake" / "a.json").write_text("{}")
+        typed("s3", "mb", "s3://lake")
+        typed("s3", "cp", "lake/a.json", "s3://lake/one.json")
+        typed("s3", "sync", "lake", "s3://lake/all")
+
+        cloud.stop()
+        cloud.start()
+
+        shard = ["--stream-name", "pins", "--shard-id", "shardId-000000000000"]
+        from_here = ["--shard-iterator-type", "AT_SEQUENCE_NUMBER", "--starting-sequence-number", number]
+        iterator = answer(typed("kinesis", "get-shard-iterator", *shard, *from_here))["ShardIterator"]
+        [record] = answer(typed("kinesis", "get-records", "--shard-iterator", iterator))["Records"]
+        assert base64.b64decode(record["Data"]) == b"hello" and record["SequenceNumber"] == number
+        listed = typed("s3", "ls", "--recursive", "s3://lake").split()
+        assert [word for word in listed if word.endswith(".json")] == ["all/a.json", "one.json"]
+        assert typed("s3", "cp", "s3://lake/one.json", "-") == "{}"
+        assert typed("s3", "sync", "lake", "s3://lake/all") == "", "nothing has changed"
+        typed("s3", "rm", "--recursive", "s3://lake")
+        assert typed("s3", "ls", "s3://lake") == ""
+    finally:
+        cloud.stop()

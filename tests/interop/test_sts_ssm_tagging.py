@@ -103,7 +103,7 @@ def test_what_is_not_there_is_named(client, refused, service, method, arguments)
 def test_what_s3_does_not_have_is_named(client, bucket):
     s3 = client("s3")
     with pytest.raises(s3.exceptions.ClientError) as caught:
-        s3.get_bucket_accelerate_configuration(Bucket=bucket)
+        s3.get_bucket_analytics_configuration(Bucket=bucket, Id="a")
     error = caught.value.response["Error"]
     assert error["Code"] in ("NotImplemented", "UnknownOperationException")
-    assert "GetBucketAccelerateConfiguration" in error["Message"], error
+    assert "GetBucketAnalyticsConfiguration" in error["Message"], error

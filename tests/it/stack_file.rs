@@ -329,7 +329,7 @@ fn the_stacks_that_ship_are_right() {
     assert!(shipped("on-demand.yaml").warnings().is_empty());
     let pinterest = shipped("pinterest.yaml");
     let missing: Vec<&str> = pinterest.sections_not_built().iter().map(|(section, _)| *section).collect();
-    assert_eq!(missing, ["network", "cluster", "client", "connector", "api", "workers"]);
+    assert_eq!(missing, ["network", "cluster", "client", "connector", "api", "workers", "ttl"]);
     assert_eq!(pinterest.warnings().iter().count(), missing.len(), "{}", pinterest.warnings());
 }
 

@@ -34,7 +34,12 @@ fn up_plan_status_outputs_down() {
 
     let pid = sandbox.server()["pid"].as_u64().unwrap();
     sandbox.ok(&["down"]);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the local cloud went with the last stack");
+    // The system removes an ended process once its parent, here the system itself, has taken note.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(std::time::Instant::now() < deadline, "the local cloud went with the last stack");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     assert!(!sandbox.folder.path().join(".pinfra/local/server.json").exists());
     let state = std::fs::read_to_string(sandbox.folder.path().join(".pinfra/pins/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
@@ -279,4 +284,58 @@ fn explain_and_graph_contact_nobody() {
         assert!(drawn.contains("kinesis/stream.pin"), "{drawn}");
     }
     assert!(!sandbox.folder.path().join(".pinfra").exists());
+}
+
+#[test]
+fn a_local_cloud_that_was_killed_is_missed_by_status_and_started_by_up() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["up", "streams.yaml"]);
+    let (pid, endpoint) = (sandbox.server()["pid"].to_string(), sandbox.ok(&["outputs", "--show", "endpoint"]).stdout);
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while sandbox.run(&["local", "status"]).code == 0 {
+        assert!(std::time::Instant::now() < deadline, "it was killed");
+    }
+    let status = sandbox.run(&["status"]);
+    assert_eq!(status.code, 1);
+    assert!(status.stderr.contains("`pinfra local start`"), "{}", status.stderr);
+    let up = sandbox.ok(&["up", "streams.yaml"]);
+    assert!(up.stderr.contains("no changes"), "{}", up.stderr);
+    assert_eq!(sandbox.ok(&["outputs", "--show", "endpoint"]).stdout, endpoint, "other tools find it where it was");
+}
+
+#[test]
+fn state_at_a_url_is_refused() {
+    let said = Sandbox::new().run(&["--state", "s3://bucket/prefix", "status"]);
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("keeps state in a folder"), "{}", said.stderr);
+}
+
+#[test]
+fn down_of_a_file_honours_what_the_file_protects_though_state_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["local", "start"]);
+    sandbox.ok(&["up", "streams.yaml"]);
+    std::fs::remove_dir_all(sandbox.folder.path().join(".pinfra/pins")).unwrap();
+    sandbox.write("streams.yaml", &format!("{STREAMS}protect: [s3/bucket.lake]\n"));
+    let down = sandbox.run(&["down", "streams.yaml"]);
+    assert!(down.code == 1 && down.stderr.contains("`s3/bucket.lake` is protected"), "{}", down.stderr);
+    let elsewhere = sandbox.run(&["down", "streams.yaml", "--target", "aws", "--yes"]);
+    assert!(elsewhere.stderr.contains("AWS credentials"), "{}", elsewhere.stderr);
+    assert!(sandbox.ok(&["plan", "streams.yaml"]).stdout.contains("4 to adopt"), "nothing was destroyed");
+}
+
+#[test]
+fn numbers_from_the_environment_are_secrets_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", &STREAMS.replace("shards: 1", "shards: \"${env:SHARDS}\""));
+    let run = |arguments: &[&str]| said(&sandbox.command(arguments).env("SHARDS", "3").output().unwrap());
+    let up = run(&["up", "streams.yaml"]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    assert_eq!(run(&["plan", "streams.yaml", "--detailed-exitcode"]).code, 0);
+    let status = sandbox.ok(&["status"]);
+    assert!(status.stdout.contains("healthy"), "{}", status.stdout);
+    sandbox.ok(&["down"]);
 }

@@ -68,7 +68,7 @@ impl Clients {
         let meter = Meter::default();
         let config = config(connection, &meter).await;
         let region = connection.region.clone();
-        let account = match tokio::time::timeout(FIRST_LOOK, first_look(&config, connection)).await {
+        let account = match tokio::time::timeout(FIRST_LOOK, first_look(&config, connection, &meter)).await {
             Ok(looked) => looked?,
             Err(_) => {
                 let message = format!("no answer within {} s in region `{region}`", FIRST_LOOK.as_secs_f32());
@@ -117,12 +117,14 @@ async fn config(connection: &Connection, meter: &Meter) -> SdkConfig {
 }
 
 /// Who the caller is: the account.
-async fn first_look(config: &SdkConfig, connection: &Connection) -> Result<String, CloudError> {
-    endpoints_answer(config).await?;
+async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
+    endpoints_answer(config, connection.endpoint.is_some()).await?;
     if connection.endpoint.is_none() {
         find_credentials(config).await?;
     }
-    let quick = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
+    let quick = aws_sdk_sts::config::Builder::from(config)
+        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .interceptor(meter.interceptor());
     let identity = aws_sdk_sts::Client::from_conf(quick.build()).get_caller_identity().send().await;
     let identity = identity.map_err(|error| classify("sts:GetCallerIdentity", &error))?;
     identity.account.ok_or_else(|| {
@@ -131,40 +133,45 @@ async fn first_look(config: &SdkConfig, connection: &Connection) -> Result<Strin
 }
 
 async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
-    let operation = "looking for AWS credentials";
-    let hint = "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
-                `--target local` needs none";
-    let none = |message: String| CloudError::new(ErrorKind::Credentials, operation, message).with_hint(hint);
+    let profile = std::env::var("AWS_PROFILE")
+        .ok()
+        .map(|name| format!("AWS_PROFILE is `{name}`: is it in your AWS configuration? "));
+    let hint = format!(
+        "{}run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+         `--target local` needs none",
+        profile.unwrap_or_default()
+    );
+    let none = |message: String| {
+        CloudError::new(ErrorKind::Credentials, "no AWS credentials were found", message).with_hint(hint.clone())
+    };
     let Some(provider) = config.credentials_provider() else {
-        return Err(none("there are none".to_owned()));
+        return Err(none("no place to look for them is configured".to_owned()));
     };
     // The last place looked at is the metadata service of an EC2 machine, which a laptop waits for in vain.
     match tokio::time::timeout(Duration::from_secs(3), provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
+            // The outer errors only say that loading failed.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
             }
-            Err(none(text))
+            Err(none(format!("the last place looked at said: {cause}")))
         }
-        Err(_) => Err(none("none were found within 3 s".to_owned())),
+        Err(_) => Err(none("the last place looked at did not answer within 3 s".to_owned())),
     }
 }
 
 /// Whether somebody listens at every endpoint that was set by hand. The SDK would retry for a minute.
-async fn endpoints_answer(config: &SdkConfig) -> Result<(), CloudError> {
+/// An endpoint that was handed over (`made_here`) leaves the environment out of it.
+async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), CloudError> {
     let mut urls: Vec<(String, String)> = Vec::new();
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));
     }
     for service in ["STS", "KINESIS", "S3", "RESOURCE_GROUPS_TAGGING_API"] {
         let name = format!("AWS_ENDPOINT_URL_{service}");
-        if config.endpoint_url().is_none()
-            && let Ok(url) = std::env::var(&name)
-        {
+        if !made_here && let Ok(url) = std::env::var(&name) {
             urls.push((name, url));
         }
     }

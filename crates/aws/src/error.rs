@@ -72,12 +72,13 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         "ResourceNotFoundException" | "NotFoundException" | "NoSuchBucket" | "NoSuchEntity" | "NotFound" => {
             ErrorKind::NotFound
         }
-        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" => ErrorKind::AlreadyExists,
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "EntityAlreadyExists" => ErrorKind::AlreadyExists,
         "ResourceInUseException" if message.contains("already exists") => ErrorKind::AlreadyExists,
         "ResourceInUseException"
         | "OperationAborted"
         | "ConflictException"
         | "ConcurrentModificationException"
+        | "ConcurrentModification"
         | "ConditionalRequestConflict"
         | "PreconditionFailed" => ErrorKind::Conflict,
         "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" => ErrorKind::Blocked,
@@ -114,6 +115,7 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         _ => match status {
             404 => ErrorKind::NotFound,
             403 => ErrorKind::Permission,
+            409 | 412 => ErrorKind::Conflict,
             429 | 503 => ErrorKind::Throttled,
             400 => ErrorKind::Invalid,
             _ => ErrorKind::Other,

@@ -9,6 +9,7 @@ pub mod clients;
 pub mod error;
 pub mod kinesis;
 pub mod meter;
+pub mod policy;
 pub mod s3;
 pub mod tags;
 pub mod wait;

@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
-use pinfra_engine::{Address, CloudError, Owner};
+use pinfra_engine::resource::{ADDRESS_TAG as ADDRESS, STACK_TAG as STACK};
+use pinfra_engine::{Address, Catalog, CloudError, Owner};
 
 use crate::clients::Clients;
 use crate::error::classify;
 
-/// The tag that names the stack.
-pub const STACK: &str = "pinfra:stack";
-/// The tag that names the resource in its stack.
-pub const ADDRESS: &str = "pinfra:address";
 /// How many ARNs one GetResources call takes (API reference, `ResourceARNList`).
 const ARNS_IN_A_CALL: usize = 100;
 
@@ -65,7 +62,7 @@ pub async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<Strin
 
 /// Everything that carries the tags of `stack`, by address, with the id that its kind reads it by. The Tagging API
 /// learns of new tags after some seconds, so what was made just now may be missing.
-pub async fn owned_by(clients: &Clients, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
+pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
     let filter = TagFilter::builder().key(STACK).values(stack).build();
     let mut pages = clients.tagging.get_resources().tag_filters(filter).into_paginator().send();
     let mut found = Vec::new();
@@ -73,20 +70,16 @@ pub async fn owned_by(clients: &Clients, stack: &str) -> Result<Vec<(Address, St
         let page = page.map_err(|error| classify("tag:GetResources", &error))?;
         for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
             let tags = mapping.tags.unwrap_or_default();
-            let address = tags.iter().find(|tag| tag.key == ADDRESS).and_then(|tag| tag.value.parse().ok());
-            let id = id_in_arn(mapping.resource_arn.as_deref().unwrap_or_default());
-            if let (Some(address), Some(id)) = (address, id) {
+            let address = tags.iter().find(|tag| tag.key == ADDRESS);
+            let address: Option<Address> = address.and_then(|tag| tag.value.parse().ok());
+            let Some(address) = address else { continue };
+            let arn = mapping.resource_arn.as_deref().unwrap_or_default();
+            if let Some(id) = catalog.require(address.kind())?.id_in(arn) {
                 found.push((address, id));
             }
         }
     }
     Ok(found)
-}
-
-/// The name at the end of an ARN: what streams and buckets are read by.
-fn id_in_arn(arn: &str) -> Option<String> {
-    let resource = arn.splitn(6, ':').nth(5)?;
-    Some(resource.rsplit('/').next().unwrap_or(resource).to_owned())
 }
 
 #[cfg(test)]
@@ -111,11 +104,5 @@ mod tests {
     fn tags_are_put_and_removed_one_by_one() {
         let (put, remove) = difference(&tags(&[("a", "1"), ("b", "2"), ("c", "3")]), &tags(&[("a", "1"), ("b", "3")]));
         assert_eq!((put, remove), (tags(&[("b", "3")]), vec!["c".to_owned()]));
-    }
-
-    #[test]
-    fn an_arn_ends_with_the_id() {
-        assert_eq!(id_in_arn("arn:aws:kinesis:us-east-1:1:stream/pins-pin").as_deref(), Some("pins-pin"));
-        assert_eq!(id_in_arn("arn:aws:s3:::lake").as_deref(), Some("lake"));
     }
 }

@@ -3,6 +3,8 @@
 //! By default each test starts a local cloud of its own. With `PINFRA_TEST_AWS=1` the same tests run against the account
 //! and region of the environment (they make and destroy real streams and buckets there).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
+
 use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
@@ -208,7 +210,7 @@ async fn many_streams_are_found_and_read_in_few_calls() {
     assert_eq!(made("Kinesis.DescribeStreamSummary"), 12);
     assert_eq!(made("Resource Groups Tagging API.GetResources"), 1);
     assert_eq!(made("Kinesis.ListTagsForStream"), 0);
-    let owned = tags::owned_by(&cloud.clients, &names[3]).await.unwrap();
+    let owned = tags::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap();
     assert_eq!(owned, [(Address::new("kinesis/stream", "pin"), names[3].clone())]);
     for name in &names {
         deleted(&kind, &call, name).await;

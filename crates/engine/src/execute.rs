@@ -205,7 +205,9 @@ impl Run<'_> {
         let number = made_by.filter(|_| step.action == Action::Create).or(self.step_of.get(&index).copied());
         let token = format!("{}-{}", state.lineage, number.unwrap_or_default());
         let (events, address) = (self.options.events.clone(), step.address.clone());
-        let progress = Arc::new(move |message| {
+        let (known, secrets) = (inputs.clone(), step.secrets.clone());
+        let progress = Arc::new(move |message: String| {
+            let message = scrub(&message, &known, &secrets);
             // A listener that has gone away misses nothing that it wants.
             let _ = events.send(Event::Waiting { address: address.clone(), message });
         });

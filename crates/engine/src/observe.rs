@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use serde_json::Value;
 
-use crate::resource::{Catalog, Found, LiveValue, Owner};
+use crate::resource::{ADDRESS_TAG, Catalog, Found, LiveValue, Owner, STACK_TAG};
 use crate::value::{Reference, references, resolve, with_secrets_of};
 use crate::{Address, CloudError, Graph, Node, State};
 
@@ -42,7 +42,13 @@ pub type Unreadable = Vec<(Address, CloudError)>;
 /// Reads what the cloud holds. Kinds are read at the same time, and each kind's objects together; as long as state
 /// and cloud agree, that is one round.
 pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Unreadable> {
-    let mut refresh = Refresh { catalog, asked: BTreeMap::new(), observed: Observed::new(), unreadable: Vec::new() };
+    let mut refresh = Refresh {
+        catalog,
+        stack: &state.stack,
+        asked: BTreeMap::new(),
+        observed: Observed::new(),
+        unreadable: Vec::new(),
+    };
     for (address, record) in &state.resources {
         match &record.id {
             Some(id) => refresh.read(address, id),
@@ -79,6 +85,7 @@ pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<
 
 struct Refresh<'a> {
     catalog: &'a Catalog,
+    stack: &'a str,
     /// What the next round asks, by kind.
     asked: BTreeMap<String, Asked>,
     observed: Observed,
@@ -118,6 +125,7 @@ impl Refresh<'_> {
             for (address, answer) in answers {
                 match answer {
                     Ok(observation) => {
+                        let observation = unless_theirs(self.stack, &address, observation);
                         self.observed.insert(address, observation);
                     }
                     Err(error) => self.unreadable.push((address, error)),
@@ -171,6 +179,22 @@ impl Refresh<'_> {
     }
 }
 
+/// An object under a recorded id that carries another stack's tags was made anew by that one. Without any such tags it
+/// is taken for ours: that somebody took tags off is likelier, and the plan shows it.
+fn unless_theirs(stack: &str, address: &Address, observation: Observation) -> Observation {
+    let Observation::Present { id, live } = &observation else { return observation };
+    let tag = |name: &str| live.inputs.get("tags").and_then(|tags| tags.get(name)).and_then(Value::as_str);
+    match (tag(STACK_TAG), tag(ADDRESS_TAG)) {
+        (Some(of), _) if of != stack => {
+            Observation::Theirs { id: id.clone(), owner: format!("part of the stack `{of}`") }
+        }
+        (_, Some(known)) if known != address.to_string() => {
+            Observation::Theirs { id: id.clone(), owner: format!("`{known}` of this stack") }
+        }
+        _ => observation,
+    }
+}
+
 async fn ask(catalog: &Catalog, kind: String, asked: Asked) -> Answers {
     let Asked { mut by_id, by_inputs } = asked;
     let kind = match catalog.require(&kind) {
@@ -204,4 +228,25 @@ async fn ask(catalog: &Catalog, kind: String, asked: Asked) -> Answers {
         answers.push((address, observation));
     }
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_under_a_recorded_id_that_carries_other_tags_is_not_ours() {
+        let address = Address::new("test/thing", "a");
+        let seen = |tags: Value| {
+            let live = LiveValue { inputs: json!({ "tags": tags }), outputs: json!({}) };
+            unless_theirs("pins", &address, Observation::Present { id: "x".into(), live })
+        };
+        let is_ours = |tags| matches!(seen(tags), Observation::Present { .. });
+        assert!(is_ours(json!({STACK_TAG: "pins", ADDRESS_TAG: "test/thing.a"})));
+        assert!(is_ours(json!({})), "tags that were taken off are drift");
+        assert!(!is_ours(json!({STACK_TAG: "other", ADDRESS_TAG: "test/thing.a"})));
+        assert!(!is_ours(json!({STACK_TAG: "pins", ADDRESS_TAG: "test/thing.b"})));
+    }
 }

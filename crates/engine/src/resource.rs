@@ -87,6 +87,11 @@ pub enum Owner {
     Theirs(String),
 }
 
+/// The tag that names the stack of a resource.
+pub const STACK_TAG: &str = "pinfra:stack";
+/// The tag that names a resource in its stack.
+pub const ADDRESS_TAG: &str = "pinfra:address";
+
 /// An object that has the name, or the tags, of one that we want.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -183,6 +188,11 @@ pub trait Resource: Send + Sync + 'static {
         new: &Self::Inputs,
     ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
+    /// The id that this kind reads by, in the global name that a search by tags returns (on AWS an ARN).
+    fn id_in(global_name: &str) -> Option<String> {
+        global_name.rsplit(['/', ':']).next().filter(|id| !id.is_empty()).map(str::to_owned)
+    }
+
     /// Deletes the object and waits until it is gone. Succeeds when it is gone already.
     fn delete(&self, call: &Call, id: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
 }
@@ -229,6 +239,8 @@ pub trait Kind: Send + Sync {
     ) -> BoxFuture<'a, Result<(), CloudError>>;
     /// See [`Resource::delete`].
     fn delete<'a>(&'a self, call: &'a Call, id: &'a str) -> BoxFuture<'a, Result<(), CloudError>>;
+    /// See [`Resource::id_in`].
+    fn id_in(&self, global_name: &str) -> Option<String>;
 }
 
 struct Erased<R: Resource> {
@@ -313,6 +325,10 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn delete<'a>(&'a self, call: &'a Call, id: &'a str) -> BoxFuture<'a, Result<(), CloudError>> {
         self.resource.delete(call, id).boxed()
+    }
+
+    fn id_in(&self, global_name: &str) -> Option<String> {
+        R::id_in(global_name)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::Address;
 const REFERENCE: &str = "$ref";
 /// The JSON key under which the hash of a secret stands in state.
 const SECRET: &str = "$secret";
+/// Beside it, an empty value of the secret's type.
+const SHAPE: &str = "$empty";
 
 /// An output of another resource. It is what makes an edge of the graph.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,8 +127,26 @@ pub fn resolve(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> R
 /// `salt` (the state's lineage) has.
 pub fn redact(inputs: &Value, secrets: &BTreeSet<String>, salt: &str) -> Value {
     replace_at(inputs, "", secrets, &|path, value| {
-        Value::Object(Map::from_iter([(SECRET.to_owned(), Value::String(hash(path, value, salt)))]))
+        let hash = (SECRET.to_owned(), Value::String(hash(path, value, salt)));
+        Value::Object(Map::from_iter([hash, (SHAPE.to_owned(), empty(value))]))
     })
+}
+
+/// The emptiest value of the same type: what a kind can read in a secret's place.
+fn empty(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => Value::Bool(false),
+        Value::Number(_) => Value::from(0),
+        Value::String(_) => Value::String(String::new()),
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::Object(_) => Value::Object(Map::new()),
+    }
+}
+
+/// Whether this is what state holds in the place of a secret.
+pub fn is_hash(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.contains_key(SECRET))
 }
 
 fn replace_at(value: &Value, path: &str, at: &BTreeSet<String>, with: &dyn Fn(&str, &Value) -> Value) -> Value {
@@ -177,12 +197,13 @@ pub fn has_secret(path: &str, secrets: &BTreeSet<String>) -> bool {
     secrets.iter().any(|secret| secret == path || below(secret, path) || below(path, secret))
 }
 
-/// Recorded inputs with something in the place of each hash: what `desired` has there, or else an empty text. A kind
+/// Recorded inputs with something in the place of each hash: what `desired` has there, or else an empty value. A kind
 /// can read them again, and find by what is not secret.
 pub fn with_secrets_of(recorded: &Value, desired: Option<&Value>) -> Value {
     match recorded {
-        Value::Object(map) if map.len() == 1 && map.contains_key(SECRET) => {
-            desired.cloned().unwrap_or_else(|| Value::String(String::new()))
+        Value::Object(map) if map.contains_key(SECRET) => {
+            let empty = || map.get(SHAPE).cloned().unwrap_or_else(|| Value::String(String::new()));
+            desired.cloned().unwrap_or_else(empty)
         }
         Value::Object(map) => {
             let inner = map.iter().map(|(k, v)| (k.clone(), with_secrets_of(v, desired.and_then(|d| d.get(k)))));
@@ -255,5 +276,16 @@ mod tests {
         let recorded = redact(&inputs, &BTreeSet::from(["tags.x".to_owned()]), "salt");
         assert_eq!(with_secrets_of(&recorded, Some(&inputs)), inputs);
         assert_eq!(with_secrets_of(&recorded, None), json!({"name": "a", "tags": {"x": ""}}));
+    }
+
+    #[test]
+    fn a_kind_can_read_inputs_again_whose_secrets_are_hashed() {
+        let inputs = json!({"name": "a", "shards": 7, "on": true, "key": "hunter2", "list": [1, 2]});
+        let secrets = BTreeSet::from(["shards", "on", "key", "list"].map(str::to_owned));
+        let recorded = redact(&inputs, &secrets, "salt");
+        assert!(is_hash(&recorded["shards"]) && !recorded.to_string().contains("hunter2"));
+        let readable = with_secrets_of(&recorded, None);
+        assert_eq!(readable, json!({"name": "a", "shards": 0, "on": false, "key": "", "list": []}));
+        assert_eq!(with_secrets_of(&recorded, Some(&inputs)), inputs);
     }
 }

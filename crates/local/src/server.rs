@@ -18,6 +18,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -40,6 +41,10 @@ const MAX_CONNECTIONS: usize = 1024;
 
 /// Longer than the 90 seconds that hyper's clients keep an idle connection, so that it is the client who closes.
 const IDLE: Duration = Duration::from_secs(120);
+
+/// What a new connection has for the head of its first request. Seats are few, and IDLE is long for one that may
+/// never say anything.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
 
 /// Presigned URLs and user metadata of S3 stay far below.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -176,6 +181,14 @@ impl fmt::Debug for LocalCloud {
     }
 }
 
+/// Returns when a connection has taken too long to begin; never once it has.
+async fn silent(begun: &AtomicBool) {
+    tokio::time::sleep(FIRST_HEAD).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn serve(listener: tokio::net::TcpListener, front: Arc<Front>, stopping: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(MAX_HEAD_BYTES);
@@ -200,14 +213,20 @@ async fn serve(listener: tokio::net::TcpListener, front: Arc<Front>, stopping: C
         // Answers are small and written at once; without this each waits for the client's delayed ACK.
         let _best_effort = stream.set_nodelay(true);
         let front = Arc::clone(&front);
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&begun);
         let answer = service_fn(move |request| {
+            begins.store(true, Ordering::Relaxed);
             let front = Arc::clone(&front);
             async move { Ok::<_, Infallible>(front.answer(request).await) }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
         connections.spawn(async move {
-            // A client that hangs up or sends no HTTP is no trouble of ours.
-            let _ended = connection.await;
+            tokio::select! {
+                // A client that hangs up or sends no HTTP is no trouble of ours.
+                _ended = connection => {}
+                () = silent(&begun) => {}
+            }
             drop(seat);
         });
     }

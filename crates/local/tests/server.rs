@@ -15,6 +15,7 @@ use http_body_util::Full;
 use pinfra_local::{LocalCloud, Settings, StartError};
 use serde_json::{Value, json};
 use support::{Client, TestCloud};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CALLER: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
@@ -119,7 +120,12 @@ async fn what_is_not_there_is_named() {
     let answer = client.json("kinesis", "Kinesis_20131202.CreateChannel", &json!({})).await;
     assert!(answer.json()["message"].as_str().unwrap().contains("CreateChannel of kinesis"), "{answer:?}");
     let answer = client.json("dynamodb", "DynamoDB_20120810.ListTables", &json!({})).await;
-    assert_eq!(answer.json()["message"], "the local cloud does not have the service dynamodb");
+    let message = "the local cloud does not have the service dynamodb, which was asked for ListTables";
+    assert_eq!(answer.json()["message"], message);
+    let answer = client.send(client.sign("lambda", Method::GET, "/2015-03-31/functions/", &[], Vec::new())).await;
+    assert!(answer.text.contains("the service lambda, which was asked for GET /2015-03-31/functions/"), "{answer:?}");
+    let answer = client.form("sns", "Action=ListTopics").await;
+    assert_eq!(answer.element("Code"), "UnknownOperationException");
     let answer = client.form("iam", "Action=CreateGroup").await;
     assert_eq!(answer.element("Code"), "UnknownOperationException");
     let answer = client.send(client.sign("kafka", Method::GET, "/v1/nothing", &[], Vec::new())).await;
@@ -315,6 +321,21 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_begins_gives_its_seat_back() {
+    let test = TestCloud::start();
+    let client = test.client();
+    let address = test.cloud.endpoint().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(client.form("sts", CALLER).await.status, 200);
+
+    let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: localh").await.unwrap();
+    let asked = tokio::time::Instant::now();
+    assert_eq!(half.read(&mut [0; 64]).await.unwrap(), 0);
+    let waited = asked.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test]

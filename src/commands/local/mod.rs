@@ -101,15 +101,15 @@ pub(super) async fn connect(context: &Context, target: Target, region: &str) -> 
 }
 
 /// The same, but a local cloud that is not running is a failure.
-pub(super) fn connect_if_running(context: &Context, target: Target, region: &str) -> Result<Connection, Failure> {
+pub(super) async fn connect_if_running(context: &Context, target: Target, region: &str) -> Result<Connection, Failure> {
     let endpoint = match target {
         Target::Aws => None,
         Target::Local => {
             let folder = folder(context);
-            let server = admin::recorded(&folder).ok_or_else(|| {
-                Failure::new("the local cloud of this stack does not run")
-                    .hint("`pinfra local start` starts it; what it held is there again")
-            })?;
+            let Some(server) = admin::running(&folder).await else {
+                return Err(Failure::new("the local cloud of this stack does not run")
+                    .hint("`pinfra local start` starts it, and what it held is there again"));
+            };
             let credentials = process::credentials(&folder)?;
             Some(endpoint(&server, credentials))
         }

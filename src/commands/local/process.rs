@@ -1,6 +1,6 @@
 //! Starting and stopping the process that is the local cloud.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ use crate::report::Failure;
 /// A cold start of a debug build takes a second; a laptop that is busy compiling takes more.
 const START: Duration = Duration::from_secs(20);
 /// Requests that are being answered are waited for.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(15);
 
 /// Present while the local cloud is there only for stacks, and goes with the last of them.
 const FOR_STACKS: &str = "for-stacks";
@@ -139,15 +139,28 @@ pub(super) async fn stop(folder: &Path, server: &Server) -> Result<(), Failure> 
     if !admin::ask_to_stop(server).await {
         return Err(stuck());
     }
-    let process = Path::new("/proc").join(server.pid.to_string());
     let deadline = Instant::now() + STOP;
-    while admin::recorded(folder).is_some_and(|recorded| recorded.pid == server.pid) || process.exists() {
+    while is_locked(folder) || is_running(server.pid) {
         if Instant::now() > deadline {
             return Err(stuck().hint(format!("look at it, then end it with `kill {}`", server.pid)));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
+}
+
+/// Whether a local cloud uses this folder: it holds the lock until its last request is done, and the system lets go of
+/// it when it is killed.
+fn is_locked(folder: &Path) -> bool {
+    let file = File::options().read(true).write(true).open(folder.join("lock"));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Whether a process is there and not just waiting for its parent to take note of its end (proc(5), `state` of `stat`).
+/// Where there is no `/proc`, the lock has to tell.
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
 }
 
 /// Somebody has asked for it by name: it stays when the last stack goes.

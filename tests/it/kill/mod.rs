@@ -21,7 +21,7 @@ use crate::support::Sandbox;
 const WRITERS: usize = 8;
 const KILLS: usize = 3;
 /// What each writer gets acknowledged before the next kill.
-const BETWEEN_KILLS: u64 = 12;
+const BETWEEN_KILLS: u64 = 8;
 /// Far more than it takes: a hang shall fail the test, not hold it.
 const DEADLINE: Duration = Duration::from_secs(40);
 

@@ -23,9 +23,6 @@ const COUNTER: &str = "counter";
 /// The key that all writers try to be first at now.
 pub(super) type Target = Arc<AtomicU64>;
 
-/// Writer and number: what tells writes apart.
-type Name = (usize, u64);
-
 /// What became of one write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answer {
@@ -49,7 +46,7 @@ pub(super) struct Outcomes {
     writer: usize,
     own: HashMap<String, Own>,
     /// By common key: the number of its only attempt, and the answer.
-    once: BTreeMap<u64, (u64, Answer)>,
+    once: HashMap<u64, (u64, Answer)>,
     /// The ETags that it replaced at the counter, and how often it does not know.
     swapped: Vec<String>,
     perhaps_swapped: u64,
@@ -169,8 +166,11 @@ pub(super) async fn judge(clients: &Clients, outcomes: &[Outcomes]) {
     assert!(objects.is_empty(), "nobody wrote {:?}", objects.keys());
 }
 
+/// What a writer's numbered try at a key was answered.
+type Attempt = ((usize, u64), Answer);
+
 fn judge_once(objects: &mut BTreeMap<String, Vec<u8>>, outcomes: &[Outcomes]) {
-    let mut attempts: BTreeMap<u64, Vec<(Name, Answer)>> = BTreeMap::new();
+    let mut attempts: BTreeMap<u64, Vec<Attempt>> = BTreeMap::new();
     for one in outcomes {
         for (target, (number, answer)) in &one.once {
             attempts.entry(*target).or_default().push(((one.writer, *number), *answer));

@@ -1,7 +1,7 @@
 //! `kinesis/stream`: a Kinesis data stream.
 //!
 //! A stream is made with its mode, shards and tags; retention and encryption are calls of their own afterwards. All
-//! changes need the stream to be ACTIVE, so they run one after another with a wait between them (Kinesis API
+//! changes but those of tags need the stream to be ACTIVE, so they run one after another with a wait between them (Kinesis API
 //! reference, `CreateStream`, `UpdateShardCount`, `StartStreamEncryption`).
 
 use std::collections::BTreeSet;

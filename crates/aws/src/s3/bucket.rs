@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::settings;
-pub use super::settings::normalise_policy;
 use crate::clients::Clients;
 use crate::error::classify;
+use crate::policy::normalise_policy;
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
@@ -275,8 +275,7 @@ impl Resource for Bucket {
     ) -> Result<Live<BucketInputs, BucketOutputs>, CloudError> {
         let what = format!("waiting for the bucket {id}");
         let found = wait_until(call, &what, PACE, || async {
-            // Six reads at once make a large future, and this one lives in every step.
-            Ok(match Box::pin(self.read(id)).await? {
+            Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
                 None => Look::Pending("not visible yet".to_owned()),
             })
@@ -292,13 +291,17 @@ impl Resource for Bucket {
     async fn read(&self, id: &str) -> Result<Option<Live<BucketInputs, BucketOutputs>>, CloudError> {
         let s3 = &self.clients.s3;
         let Some(tags) = self.tags_if_there(id).await? else { return Ok(None) };
-        let (encryption, public_access_block, policy, versioning, lifecycle) = try_join!(
-            settings::read_encryption(s3, id),
-            settings::read_public_access(s3, id),
-            settings::read_policy(s3, id),
-            settings::read_versioning(s3, id),
-            settings::read_lifecycle(s3, id),
-        )?;
+        // Five SDK calls at once make a future of 25 KB, which has no place inside those that wait for it.
+        let settings = Box::pin(async {
+            try_join!(
+                settings::read_encryption(s3, id),
+                settings::read_public_access(s3, id),
+                settings::read_policy(s3, id),
+                settings::read_versioning(s3, id),
+                settings::read_lifecycle(s3, id),
+            )
+        });
+        let (encryption, public_access_block, policy, versioning, lifecycle) = settings.await?;
         let name = id.to_owned();
         let outputs = BucketOutputs { arn: format!("arn:aws:s3:::{id}"), name: name.clone() };
         let inputs = BucketInputs { name, encryption, public_access_block, policy, versioning, lifecycle, tags };

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::bucket::{BucketInputs, Encryption, LifecycleRule, PublicAccessBlock};
 use crate::error::classify;
+use crate::policy::normalise_policy;
 use crate::tags::Tags;
 
 type Sdk = aws_sdk_s3::Client;
@@ -240,39 +241,9 @@ async fn write_lifecycle(s3: &Sdk, bucket: &str, rules: &[LifecycleRule]) -> Res
     request.send().await.map(drop).map_err(|error| classify("s3:PutBucketLifecycleConfiguration", &error))
 }
 
-/// A policy as it means: lists of one are their one, and lists that AWS reorders are sorted.
-pub fn normalise_policy(policy: &Value) -> Value {
-    match policy {
-        Value::Array(items) => {
-            let mut items: Vec<Value> = items.iter().map(normalise_policy).collect();
-            items.sort_by_key(Value::to_string);
-            match items.len() {
-                1 => items.remove(0),
-                _ => Value::Array(items),
-            }
-        }
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            Value::Object(keys.into_iter().map(|key| (key.clone(), normalise_policy(&map[key]))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn policies_that_mean_the_same_are_equal() {
-        let a = json!({"Version": "2012-10-17", "Statement": [{"Action": ["s3:b", "s3:a"], "Effect": "Deny"}]});
-        let b = json!({"Statement": {"Effect": "Deny", "Action": ["s3:a", "s3:b"]}, "Version": "2012-10-17"});
-        assert_eq!(normalise_policy(&a), normalise_policy(&b));
-        assert_eq!(normalise_policy(&a).to_string(), normalise_policy(&b).to_string());
-    }
 
     #[test]
     fn a_lifecycle_rule_reads_back_as_it_is_written_and_foreign_parts_show() {

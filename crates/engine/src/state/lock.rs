@@ -187,22 +187,6 @@ pub fn holder(folder: &Path) -> Result<Option<Holder>, LockError> {
     }
 }
 
-/// Takes the lease away from a holder that is no longer alive. Returns whether there was one to take.
-pub fn break_expired(folder: &Path) -> Result<bool, LockError> {
-    let disk = |source| LockError::Disk { path: folder.to_owned(), source };
-    let _guard = guard(folder).map_err(disk)?;
-    match holder(folder)? {
-        None => Ok(false),
-        Some(held) if held.expires_at == 0 => Ok(false),
-        Some(held) if held.is_alive(now()) => Err(LockError::Held(Box::new(held))),
-        Some(mut held) => {
-            held.expires_at = 0;
-            write(folder, &held).map_err(disk)?;
-            Ok(true)
-        }
-    }
-}
-
 impl Holder {
     /// Whether the lease holds at `now` (seconds since the epoch): it has not expired, and its process is not known
     /// to be gone.
@@ -276,15 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_lease_is_lost_and_can_be_broken() {
+    fn an_expired_lease_is_lost_and_another_can_be_taken() {
         let folder = tempfile::tempdir().unwrap();
         let lock = Lock::take(folder.path(), "up").unwrap();
-        assert!(matches!(break_expired(folder.path()), Err(LockError::Held(_))));
         let mut expired = holder(folder.path()).unwrap().unwrap();
         expired.expires_at = 1;
         write(folder.path(), &expired).unwrap();
         assert_eq!(renew(folder.path(), lock.token).unwrap(), 0);
-        assert!(break_expired(folder.path()).unwrap());
-        assert!(!break_expired(folder.path()).unwrap());
+        Lock::take(folder.path(), "down").unwrap();
     }
 }

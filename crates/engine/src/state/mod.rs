@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use journal::{Corrupt, Entry, StepId, apply, replay};
-pub use lock::{Holder, Lock, LockError, break_expired, holder};
+pub use lock::{Holder, Lock, LockError, holder};
 pub use store::{StateError, StateStore};
 
 use crate::Address;

@@ -48,6 +48,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// What of a refused request's body is read and thrown away, so that the client gets to read the refusal.
 const DRAINED: usize = 1024 * 1024;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Everything that requests share.
 pub(super) struct Front {
     settings: Settings,
@@ -222,8 +224,10 @@ impl Front {
             Refused { model, error: auth::refusal(&fault, protocol) }
         })?;
         let Some((service, model)) = catalogue::service(claim.service()) else {
-            let message = format!("the local cloud does not have the service {}", claim.service());
-            return Err(Refused { model: None, error: ApiError::new("UnknownOperationException", message) });
+            // All services that speak query have the envelope of STS.
+            let is_form = head.header("content-type").is_some_and(|kind| kind.starts_with(FORM));
+            let model = is_form.then(|| catalogue::service("sts")).flatten().map(|(_, model)| model);
+            return Err(Refused { model, error: unknown_service(claim.service(), head) });
         };
         let Some(identity) = self.credentials.lookup(claim.access_key()) else {
             return Err(Refused { model: Some(model), error: auth::refusal(&Fault::UnknownKey, model.protocol) });
@@ -255,6 +259,14 @@ impl Refused {
     fn response(&self, request_id: &str) -> Response<Bytes> {
         answer::refusal(self.model, &self.error, request_id)
     }
+}
+
+/// Names the service and, where the head tells, the operation that was asked of it.
+fn unknown_service(service: &str, head: &wire_request::Request<'_>) -> ApiError {
+    let operation = head.header("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let asked = operation.map_or_else(|| format!("{} {}", head.method, head.path), str::to_owned);
+    let message = format!("the local cloud does not have the service {service}, which was asked for {asked}");
+    ApiError::new("UnknownOperationException", message)
 }
 
 fn signs_of(request: &Request<Incoming>) -> Signs<'_> {

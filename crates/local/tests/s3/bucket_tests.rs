@@ -35,8 +35,40 @@ async fn a_bucket_stays_in_its_region() {
     make("eu-west-2").await.refused(400, "IllegalLocationConstraintException");
     make("eu-west-1").await.ok();
     make("eu-west-1").await.refused(409, "BucketAlreadyOwnedByYou");
-    assert_eq!(server.head("/west").send().await.header("x-amz-bucket-region"), "eu-west-1");
+    let head = server.head("/west").region("eu-west-1").send().await.ok();
+    assert_eq!(head.header("x-amz-bucket-region"), "eu-west-1");
     assert_eq!(server.get("/west").query("location", "").send().await.one("LocationConstraint"), "eu-west-1");
+
+    // Signed for another region, it says which one it should have been.
+    let head = server.head("/west").send().await;
+    assert_eq!((head.status.as_u16(), head.header("x-amz-bucket-region")), (400, "eu-west-1"));
+    let put = server.put("/west/k").body("x").send().await;
+    put.refused(400, "AuthorizationHeaderMalformed");
+    assert_eq!(put.one("Region"), "eu-west-1");
+    let said = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+    assert_eq!(put.one("Message"), said);
+    let presigned = server.get("/west/k").presigned(60, None);
+    server.send(presigned).await.refused(400, "AuthorizationQueryParametersError");
+    server.put("/west/k").region("eu-west-1").body("x").send().await.ok();
+    server.delete("/west").send().await.refused(400, "AuthorizationHeaderMalformed");
+    server.get("/nowhere/k").region("eu-west-1").send().await.refused(404, "NoSuchBucket");
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_account_is_not_there_to_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    server.bucket("lake").await;
+    let owned_by = |owner: &'static str| server.head("/lake").header("x-amz-expected-bucket-owner", owner).send();
+    assert_eq!(owned_by("000000000000").await.status, 200);
+    assert_eq!(owned_by("111111111111").await.status, 403);
+}
+
+#[tokio::test]
+async fn what_s3_has_no_name_for_is_not_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    server.post("/").send().await.refused(405, "MethodNotAllowed");
 }
 
 #[tokio::test]

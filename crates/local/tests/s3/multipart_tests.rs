@@ -185,3 +185,22 @@ async fn uploads_are_listed_in_pages() {
     assert_eq!(grouped.all("Key"), ["a", "b", "b"]);
     assert!(grouped.text().contains("<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>"), "{}", grouped.text());
 }
+
+#[tokio::test]
+async fn completed_by_many_at_once_it_is_one_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    server.bucket("lake").await;
+    for round in 0..10 {
+        let key = format!("/lake/{round}");
+        let upload = begin(&server, &key).await;
+        let etag = part(&server, &key, &upload, 1, vec![b'a'; 1000]).await;
+        let parts = [(1, etag.as_str())];
+        let all = (0..8).map(|_| complete(&server, &key, &upload, &parts));
+        for answer in futures::future::join_all(all).await {
+            assert!(answer.ok().one("ETag").ends_with("-1\""), "everybody is told of the same object");
+        }
+        let late = complete(&server, &key, &upload, &parts).await.ok();
+        assert_eq!(server.head(&key).send().await.ok().header("etag"), late.one("ETag"));
+    }
+}

@@ -79,6 +79,24 @@ async fn ranges_are_as_http_has_them() {
     assert_eq!(beyond.header("content-range"), "bytes */10");
     server.get("/lake/empty").header("range", "bytes=0-0").send().await.refused(416, "InvalidRange");
     server.get("/lake/empty").header("range", "bytes=-1").send().await.refused(416, "InvalidRange");
+
+    // What is no range is ignored, once the signature, which covers it, is found good.
+    for none in ["bytes=a-", "bytes=5-2", "items=0-1", "bytes=0-1,3-4"] {
+        let all = server.get("/lake/k").header("range", none).send().await;
+        assert_eq!((all.status.as_u16(), all.header("content-range"), all.body.len()), (200, "", 10), "{none}");
+        let head = server.head("/lake/k").header("range", none).send().await;
+        assert_eq!((head.status.as_u16(), head.header("content-length")), (200, "10"), "{none}");
+        let unknown = server.get("/lake/k").header("range", none).access_key("NOBODY").send().await;
+        unknown.refused(403, "InvalidAccessKeyId");
+        let anonymous = server.get("/lake/k").header("range", none).anonymous();
+        server.send(anonymous).await.refused(403, "AccessDenied");
+        let presigned = server.get("/lake/k").header("range", none).presigned(60, None);
+        assert_eq!(server.send(presigned).await.body.len(), 10);
+        server.get("/lake/none").header("range", none).send().await.refused(404, "NoSuchKey");
+        let mut tampered = server.get("/lake/k").header("range", none).signed();
+        tampered.headers_mut().insert("range", "bytes=z".parse().unwrap());
+        server.send(tampered).await.refused(403, "SignatureDoesNotMatch");
+    }
     assert_eq!(server.get("/lake/empty").send().await.ok().body.len(), 0);
 }
 

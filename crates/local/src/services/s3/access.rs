@@ -1,14 +1,22 @@
-//! Who may ask: the keys of the local cloud, checked by `s3s` against the signature.
+//! Who may ask: the keys of the local cloud, checked by `s3s` against the signature, for buckets of the region that
+//! was signed.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::host::{S3Host, VirtualHost};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 use subtle::ConstantTimeEq;
+
+use super::Cloud;
+use super::index::Read;
+use crate::credentials::ACCOUNT;
 
 /// The credentials of the local cloud.
 pub trait Secrets: Send + Sync {
@@ -47,9 +55,20 @@ impl S3Auth for Auth {
     }
 }
 
-/// Refuses anonymous requests, and temporary keys without their session token.
+/// Refuses anonymous requests, temporary keys without their session token, and buckets that are another's or elsewhere.
 pub(super) struct Access {
     pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) cloud: Arc<Cloud>,
+}
+
+/// Put into a request's extensions, it tells afterwards whether signature and access were found good.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Admission(Arc<AtomicBool>);
+
+impl Admission {
+    pub(super) fn is_granted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl S3Access for Access {
@@ -63,7 +82,13 @@ impl S3Access for Access {
         'life2: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(std::future::ready(self.judge(context)))
+        let judged = self.judge(context);
+        if judged.is_ok()
+            && let Some(admission) = context.extensions_mut().get::<Admission>()
+        {
+            admission.0.store(true, Ordering::Release);
+        }
+        Box::pin(std::future::ready(judged))
     }
 }
 
@@ -79,11 +104,69 @@ impl Access {
             (None, None) => true,
             _ => false,
         };
-        if same {
+        if !same {
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
+        check_owner(context)?;
+        self.check_region(context)
+    }
+
+    /// AWS has an endpoint for each region, so there a request may also have come to the wrong one and be redirected
+    /// (301). Here it is always the right endpoint with the wrong region in the signature, and that is what AWS says
+    /// then. SDKs that look for a bucket's region read it from the header or the error.
+    fn check_region(&self, context: &S3AccessContext<'_>) -> S3Result<()> {
+        let Some(bucket) = context.s3_path().get_bucket_name() else { return Ok(()) };
+        // Making a bucket names its region in the body; where one lies may be asked from anywhere.
+        if ["CreateBucket", "GetBucketLocation"].contains(&context.s3_op().name()) {
             return Ok(());
         }
-        Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."))
+        let Some((signed, code)) = signed_region(context) else { return Ok(()) };
+        // One look at a small table, nearly always in memory: not worth another thread.
+        let found = self.cloud.index.look(|transaction| transaction.find_bucket(bucket))?;
+        match found {
+            Some(record) if record.region != signed => Err(wrong_region(code, &signed, record.region)),
+            _ => Ok(()),
+        }
     }
+}
+
+fn check_owner(context: &S3AccessContext<'_>) -> S3Result<()> {
+    match context.headers().get("x-amz-expected-bucket-owner") {
+        Some(owner) if owner.as_bytes() != ACCOUNT.as_bytes() => Err(s3_error!(AccessDenied, "Access Denied")),
+        _ => Ok(()),
+    }
+}
+
+/// The region in the scope of the signature, and the code that refuses it; `None` with Signature Version 2.
+fn signed_region(context: &S3AccessContext<'_>) -> Option<(String, &'static str)> {
+    let header = context.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let region_of = |credential: &str| credential.split('/').nth_back(2).map(str::to_owned);
+    match header {
+        Some(header) => {
+            let credential = header.split_once("Credential=")?.1.split([',', ' ']).next()?;
+            Some((region_of(credential)?, "AuthorizationHeaderMalformed"))
+        }
+        None => {
+            let credential = super::operation::query_value(context.uri().query()?, "X-Amz-Credential")?;
+            Some((region_of(&credential)?, "AuthorizationQueryParametersError"))
+        }
+    }
+}
+
+fn wrong_region(code: &'static str, signed: &str, region: String) -> S3Error {
+    let what = match code {
+        "AuthorizationHeaderMalformed" => "The authorization header is malformed",
+        _ => "Error parsing the X-Amz-Credential parameter",
+    };
+    let message = format!("{what}; the region '{signed}' is wrong; expecting '{region}'");
+    let mut error = super::refusals::custom(code, 400, &message);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    if let Ok(region) = HeaderValue::try_from(region) {
+        headers.insert("x-amz-bucket-region", region);
+    }
+    error.set_headers(headers);
+    error
 }
 
 fn session_token(context: &S3AccessContext<'_>) -> Option<String> {

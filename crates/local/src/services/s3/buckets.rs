@@ -169,7 +169,7 @@ fn bucket_region(signed: &str, constraint: Option<&str>) -> S3Result<String> {
             IllegalLocationConstraintException,
             "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to."
         )),
-        Some(DEFAULT_REGION) => {
+        Some(constraint) if constraint == DEFAULT_REGION || !(constraint == "EU" || is_region(constraint)) => {
             Err(s3_error!(InvalidLocationConstraint, "The specified location-constraint is not valid"))
         }
         Some("EU") => Ok("eu-west-1".to_owned()),
@@ -179,6 +179,16 @@ fn bucket_region(signed: &str, constraint: Option<&str>) -> S3Result<String> {
             "The {constraint} location constraint is incompatible for the region specific endpoint this request was sent to."
         )),
     }
+}
+
+/// Whether it has the form of a region, such as `us-gov-west-1`: new ones need no new version of this.
+fn is_region(text: &str) -> bool {
+    let Some((place, number)) = text.rsplit_once('-') else { return false };
+    let words: Vec<&str> = place.split('-').collect();
+    (2..=4).contains(&words.len())
+        && words.iter().all(|word| (2..=10).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn already_yours() -> S3Error {
@@ -209,6 +219,10 @@ mod tests {
         assert_eq!(made("eu-west-1", Some("eu-west-1")), Ok("eu-west-1".to_owned()));
         assert_eq!(made("eu-west-1", None), Err("IllegalLocationConstraintException".to_owned()));
         assert_eq!(made("eu-west-1", Some("eu-west-2")), Err("IllegalLocationConstraintException".to_owned()));
-        assert_eq!(made("us-east-1", Some("us-east-1")), Err("InvalidLocationConstraint".to_owned()));
+        assert_eq!(made("us-east-1", Some("us-gov-west-1")), Ok("us-gov-west-1".to_owned()));
+        for nowhere in ["us-east-1", "us-east", "Mars", "eu-west-1-", "-west-1", "xxxxxxxxxxxxxxx-west-1", "eu west-1"]
+        {
+            assert_eq!(made("us-east-1", Some(nowhere)), Err("InvalidLocationConstraint".to_owned()), "{nowhere}");
+        }
     }
 }

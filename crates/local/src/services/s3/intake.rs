@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -18,6 +19,9 @@ use super::refusals::custom;
 
 /// How much is gathered before it is hashed and written.
 const SLICE: usize = 1 << 20;
+
+/// What a client may take between two pieces of a body before its connection, and its file, are given up.
+const MOST_SILENCE: Duration = Duration::from_secs(60);
 
 /// The most bytes of one PUT or one part: 5 GiB.
 pub(super) const MOST_BYTES: u64 = 5 << 30;
@@ -56,7 +60,7 @@ pub(super) async fn receive(blobs: &Arc<Blobs>, body: Option<StreamingBlob>, sai
     if let Some(mut body) = body {
         let mut slice: Vec<Bytes> = Vec::new();
         let mut gathered = 0;
-        while let Some(chunk) = body.next().await {
+        while let Some(chunk) = tokio::time::timeout(MOST_SILENCE, body.next()).await.map_err(|_| silent_client())? {
             let chunk = chunk.map_err(|error| broken_body(&error))?;
             gathered += chunk.len();
             slice.push(chunk);
@@ -148,6 +152,13 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Resul
     }
 }
 
+fn silent_client() -> S3Error {
+    s3_error!(
+        RequestTimeout,
+        "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
+    )
+}
+
 pub(super) fn too_large() -> S3Error {
     s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size")
 }
@@ -171,4 +182,22 @@ fn broken_body(error: &StdError) -> S3Error {
         return s3_error!(SignatureDoesNotMatch, "The signature of a chunk of the body does not match.");
     }
     s3_error!(IncompleteBody, "The request body ended early or cannot be read: {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_falls_silent_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(Blobs::open(folder.path().join("blobs")).unwrap());
+        let begun = futures::stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"half"))]);
+        let body = StreamingBlob::wrap(begun.chain(futures::stream::pending()));
+        let refused = receive(&blobs, Some(body), Said::default()).await.unwrap_err();
+        assert_eq!(refused.code(), &s3s::S3ErrorCode::RequestTimeout);
+        let fans = std::fs::read_dir(folder.path().join("blobs")).unwrap();
+        let files: usize = fans.map(|fan| std::fs::read_dir(fan.unwrap().path()).unwrap().count()).sum();
+        assert_eq!(files, 0, "what it sent is thrown away");
+    }
 }

@@ -33,6 +33,7 @@ mod multipart;
 mod objects;
 mod operation;
 mod policy;
+mod ranges;
 mod reads;
 mod records;
 mod refusals;
@@ -65,6 +66,8 @@ const OWNER_ID: &str = "00000000000000000000000000000000000000000000000000000000
 pub struct S3Front {
     cloud: Arc<Cloud>,
     service: S3Service,
+    /// Asks for no signature: only for what [`ranges`] has had admitted.
+    unguarded: S3Service,
 }
 
 /// What the handlers share.
@@ -123,9 +126,11 @@ impl S3Front {
         let cloud = Arc::new(Cloud { index, blobs, clock, sweep_due: AtomicI64::new(0) });
         let mut builder = S3ServiceBuilder::new(table::Handlers { cloud: Arc::clone(&cloud) });
         builder.set_auth(access::Auth { secrets: Arc::clone(&secrets) });
-        builder.set_access(access::Access { secrets });
+        builder.set_access(access::Access { secrets, cloud: Arc::clone(&cloud) });
         builder.set_host(access::LocalhostNames);
-        Ok(S3Front { cloud, service: builder.build() })
+        let mut unguarded = S3ServiceBuilder::new(table::Handlers { cloud: Arc::clone(&cloud) });
+        unguarded.set_host(access::LocalhostNames);
+        Ok(S3Front { cloud, service: builder.build(), unguarded: unguarded.build() })
     }
 
     /// Answers one request. Bodies stream in both directions.
@@ -135,7 +140,11 @@ impl S3Front {
         let request_id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
         let answer = if table::has(operation.name) {
             lifecycle_sweep::sweep_if_due(&self.cloud).await;
-            self.service.call(request.map(s3s::Body::from)).await
+            if ranges::is_ignored(operation.name, request.headers()) {
+                ranges::answer_without(&self.service, &self.unguarded, request.into_parts().0).await
+            } else {
+                self.service.call(request.map(s3s::Body::from)).await
+            }
         } else {
             Ok(refusals::unknown_operation(operation.name))
         };

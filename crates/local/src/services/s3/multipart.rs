@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
@@ -32,14 +33,25 @@ pub(super) async fn complete(
     if listed.is_empty() {
         return Err(malformed_xml());
     }
-    let upload = match cloud.upload(&input.bucket, &input.key, &input.upload_id).await {
-        Err(error) if error.code().as_str() == "NoSuchUpload" => {
-            // A client that lost the first answer asks again: it gets the same answer, as on AWS.
-            let done = completed_before(cloud, &input).await?;
-            return done.map(|(record, versioning)| output(&input, record, versioning)).ok_or(error);
-        }
-        found => found?,
+    let refused = match join(cloud, &input, listed, conditions, &headers).await {
+        Ok((record, versioning)) => return Ok(output(&input, record, versioning)),
+        Err(refused) => refused,
     };
+    // Another request may have ended the upload at any point of that, and taken its parts away. A client that lost
+    // the first answer, or did not wait for it, gets the same one, as on AWS.
+    let Err(gone) = cloud.upload(&input.bucket, &input.key, &input.upload_id).await else { return Err(refused) };
+    let done = completed_before(cloud, &input).await?;
+    done.map(|(record, versioning)| output(&input, record, versioning)).ok_or(gone)
+}
+
+async fn join(
+    cloud: &Cloud,
+    input: &CompleteMultipartUploadInput,
+    listed: Vec<CompletedPart>,
+    conditions: WriteConditions,
+    headers: &HeaderMap,
+) -> S3Result<(VersionRecord, Versioning)> {
+    let upload = cloud.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let id = input.upload_id.clone();
     let stored = cloud.index.read(move |read| read.parts_of(&id, 0)).await?;
     let parts = chosen_parts(&listed, stored)?;
@@ -53,7 +65,7 @@ pub(super) async fn complete(
 
     let received = gather(&cloud.blobs, sources(cloud, &parts), full_algorithms(&upload)?).await?;
     let checksums = object_checksums(&upload, &parts, received.checksums)?;
-    Checksums::of_headers(&headers).verify(&checksums)?;
+    Checksums::of_headers(headers).verify(&checksums)?;
     let record = VersionRecord {
         modified_millis: cloud.clock.now_millis(),
         etag: multipart_etag(parts.iter().map(|part| part.etag.as_str()))?,
@@ -76,8 +88,7 @@ pub(super) async fn complete(
         writer.remove_upload(&bucket, &key, &id)?;
         Ok((record, versioning))
     });
-    let (record, versioning) = change.await?;
-    Ok(output(&input, record, versioning))
+    Ok(change.await?)
 }
 
 /// The object that this upload has become, if it is still there.

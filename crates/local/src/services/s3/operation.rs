@@ -6,6 +6,9 @@
 
 use http::{Method, Request, header};
 
+/// The name of what is no operation of S3, such as a POST to `/`.
+pub(super) const NONE: &str = "Unknown";
+
 /// An operation of the S3 API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -28,7 +31,7 @@ pub fn operation_of<B>(request: &Request<B>) -> Operation {
     let query = request.uri().query().unwrap_or_default();
     let name = match level_of(request) {
         Level::Service if method == Method::GET => "ListBuckets",
-        Level::Service => "Unknown",
+        Level::Service => NONE,
         Level::Bucket => bucket_operation(method, query, is_form(request)),
         Level::Object => object_operation(method, query, request.headers().contains_key("x-amz-copy-source")),
     };
@@ -171,7 +174,7 @@ fn bucket_operation(method: &Method, query: &str, form: bool) -> &'static str {
         Method::PUT => "CreateBucket",
         Method::DELETE => "DeleteBucket",
         Method::POST if form => "PostObject",
-        _ => "Unknown",
+        _ => NONE,
     }
 }
 
@@ -184,7 +187,7 @@ fn object_operation(method: &Method, query: &str, copies: bool) -> &'static str 
         (None, &Method::PUT) if copies => "CopyObject",
         (None, &Method::PUT) => "PutObject",
         (None, &Method::DELETE) => "DeleteObject",
-        _ => "Unknown",
+        _ => NONE,
     }
 }
 
@@ -236,7 +239,7 @@ mod tests {
             ("POST", "/b/k?uploadId=u", "CompleteMultipartUpload", true),
             ("POST", "/b/k?select&select-type=2", "SelectObjectContent", false),
             ("DELETE", "/b/k?uploadId=u", "AbortMultipartUpload", true),
-            ("PATCH", "/b/k", "Unknown", true),
+            ("PATCH", "/b/k", NONE, true),
         ];
         for (method, uri, name, mutates) in cases {
             let request = Request::builder().method(method).uri(uri).body(()).unwrap();

@@ -6,6 +6,9 @@ use s3s::{Body, S3Error, S3ErrorCode, StdError};
 
 /// What an operation that is not there answers. It is named, never silently accepted.
 pub(super) fn unknown_operation(name: &str) -> Response<Body> {
+    if name == super::operation::NONE {
+        return response(S3ErrorCode::MethodNotAllowed.into());
+    }
     let message = format!("the local cloud does not have the operation {name} of S3");
     response(S3Error::with_message(S3ErrorCode::NotImplemented, message))
 }
@@ -48,7 +51,9 @@ pub(super) fn complete(mut answer: Response<Body>, resource: &str, request_id: &
     if !status.is_client_error() && !status.is_server_error() {
         return answer;
     }
-    let Some(completed) = answer.body().bytes().and_then(|body| completed_error(&body, resource, request_id)) else {
+    let region = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let completed = answer.body().bytes().and_then(|body| completed_error(&body, resource, region, request_id));
+    let Some(completed) = completed else {
         return answer;
     };
     answer.headers_mut().remove(header::CONTENT_LENGTH);
@@ -56,7 +61,7 @@ pub(super) fn complete(mut answer: Response<Body>, resource: &str, request_id: &
     answer
 }
 
-fn completed_error(body: &[u8], resource: &str, request_id: &str) -> Option<Bytes> {
+fn completed_error(body: &[u8], resource: &str, region: &str, request_id: &str) -> Option<Bytes> {
     let text = std::str::from_utf8(body).ok()?;
     let (head, tail) = text.split_once("</Code>")?;
     let (_, code) = head.rsplit_once("<Code>")?;
@@ -64,8 +69,10 @@ fn completed_error(body: &[u8], resource: &str, request_id: &str) -> Option<Byte
     let message = if message.is_empty() { String::new() } else { format!("<Message>{message}</Message>") };
     let tail = tail.strip_suffix("</Error>")?;
     let resource = quick_xml::escape::escape(resource);
+    // SDKs that signed for the wrong region sign again for the one that is named here.
+    let region = if region.is_empty() { String::new() } else { format!("<Region>{region}</Region>") };
     let completed = format!(
-        "{head}</Code>{message}{tail}<Resource>{resource}</Resource><RequestId>{request_id}</RequestId></Error>"
+        "{head}</Code>{message}{tail}{region}<Resource>{resource}</Resource><RequestId>{request_id}</RequestId></Error>"
     );
     Some(Bytes::from(completed))
 }
@@ -79,6 +86,7 @@ fn default_message(code: &str) -> &'static str {
         "InvalidURI" => "Couldn't parse the specified URI.",
         "KeyTooLongError" => "Your key is too long",
         "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MissingRequestBodyError" => "Request Body is empty",
         "MethodNotAllowed" => "The specified method is not allowed against this resource.",
         "SignatureDoesNotMatch" => {
             "The request signature we calculated does not match the signature you provided. Check your key and signing method."
@@ -95,7 +103,7 @@ mod tests {
     #[test]
     fn an_error_without_message_gets_one_with_resource_and_request_id() {
         let body = b"<?xml version=\"1.0\"?><Error><Code>InvalidURI</Code></Error>";
-        let completed = completed_error(body, "/lake/a&b", "ID").unwrap();
+        let completed = completed_error(body, "/lake/a&b", "", "ID").unwrap();
         assert_eq!(
             std::str::from_utf8(&completed).unwrap(),
             "<?xml version=\"1.0\"?><Error><Code>InvalidURI</Code><Message>Couldn't parse the specified URI.</Message>\

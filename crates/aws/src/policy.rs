@@ -1,0 +1,39 @@
+//! JSON policies, compared by meaning: AWS reorders lists and unwraps lists of one (field reports against every tool that
+//! compares them as text).
+
+use serde_json::Value;
+
+/// A policy as it means: lists of one are their one, and lists that AWS reorders are sorted.
+pub fn normalise_policy(policy: &Value) -> Value {
+    match policy {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(normalise_policy).collect();
+            items.sort_by_key(Value::to_string);
+            match items.len() {
+                1 => items.remove(0),
+                _ => Value::Array(items),
+            }
+        }
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            Value::Object(keys.into_iter().map(|key| (key.clone(), normalise_policy(&map[key]))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn policies_that_mean_the_same_are_equal() {
+        let a = json!({"Version": "2012-10-17", "Statement": [{"Action": ["s3:b", "s3:a"], "Effect": "Deny"}]});
+        let b = json!({"Statement": {"Effect": "Deny", "Action": ["s3:a", "s3:b"]}, "Version": "2012-10-17"});
+        assert_eq!(normalise_policy(&a), normalise_policy(&b));
+        assert_eq!(normalise_policy(&a).to_string(), normalise_policy(&b).to_string());
+    }
+}
