@@ -5,11 +5,14 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Request, Response};
@@ -249,9 +252,16 @@ impl Front {
         let Some(target) = self.services.get(service) else {
             return Err(ApiError::unknown_operation(service, &call.operation));
         };
-        let running = self.calls.spawn(async move { target.call(call, input).await });
         // A service that panics has failed one request, not the server.
-        running.await.unwrap_or_else(|panic| Err(ApiError::internal(&panic)))
+        let running = AssertUnwindSafe(async move { target.call(call, input).await }).catch_unwind();
+        let mut running = Box::pin(running.map(|ended| {
+            ended.unwrap_or_else(|_| Err(ApiError::new("InternalFailure", "the service panicked").with_status(500)))
+        }));
+        // Most calls end without waiting for anything, and are spared the way to another task and back.
+        if let Poll::Ready(answer) = futures::poll!(&mut running) {
+            return answer;
+        }
+        self.calls.spawn(running).await.unwrap_or_else(|ended| Err(ApiError::internal(&ended)))
     }
 }
 
