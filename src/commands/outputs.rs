@@ -23,16 +23,7 @@ pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) ->
         return Err(Failure::new(format!("the stack `{}` has no outputs, since nothing of it is there", chosen.name))
             .hint("`pinfra up` makes it"));
     };
-    let Some(wanted) = show else {
-        let outputs = of(context, &state);
-        let shown = outputs.iter().filter(|output| !output.secret);
-        let fields: Map<String, Value> = shown.map(|o| (o.name.clone(), Value::String(o.value.clone()))).collect();
-        return context.result(
-            &draw(context, &state),
-            "outputs",
-            Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))])),
-        );
-    };
+    let Some(wanted) = show else { return tell(context, &state) };
     let outputs = of(context, &state);
     match outputs.iter().find(|output| output.name == wanted) {
         Some(output) => {
@@ -45,6 +36,15 @@ pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) ->
                 .hint(format!("it has {}", names.join(", "))))
         }
     }
+}
+
+/// Prints the outputs, secrets left out.
+pub(super) fn tell(context: &Context, state: &State) -> Result<(), Failure> {
+    let outputs = of(context, state);
+    let shown = outputs.iter().filter(|output| !output.secret);
+    let fields: Map<String, Value> = shown.map(|o| (o.name.clone(), Value::String(o.value.clone()))).collect();
+    let value = Value::Object(Map::from_iter([("outputs".to_owned(), Value::Object(fields))]));
+    context.result(&draw(context, state), "outputs", value)
 }
 
 /// The outputs as a table.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
-use pinfra_engine::{Catalog, Options, Plan, StateStore, execute};
+use pinfra_engine::{Catalog, Event, Options, Plan, StateStore, execute};
 use serde_json::json;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
@@ -32,8 +33,8 @@ pub(super) async fn carry_out(
     store: &mut StateStore,
 ) -> Result<(), Failure> {
     let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
-    let signals = tokio::spawn(listen(stop.clone(), leave.clone()));
     let (events, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let signals = tokio::spawn(listen(stop.clone(), leave.clone(), events.clone()));
     let shown = tokio::spawn(progress::show(inbox, plan.steps.len(), context.reader(), context.paint));
     let options =
         Options { width: usize::from(context.global.parallelism), stop: stop.clone(), leave: leave.clone(), events };
@@ -52,7 +53,7 @@ pub(super) async fn carry_out(
             "summary",
             json!({
                 "done": outcome.done, "failed": outcome.failed.len(), "blocked": outcome.blocked.len(),
-                "not_started": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
+                "not_finished": outcome.left, "seconds": context.started.elapsed().as_secs_f64(),
             }),
         )?;
     } else if !context.global.quiet || !outcome.is_complete() {
@@ -65,7 +66,7 @@ pub(super) async fn carry_out(
 }
 
 /// First interrupt: start nothing more. Second: leave.
-async fn listen(stop: CancellationToken, leave: CancellationToken) {
+async fn listen(stop: CancellationToken, leave: CancellationToken, events: UnboundedSender<Event>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -80,7 +81,8 @@ async fn listen(stop: CancellationToken, leave: CancellationToken) {
             leave.cancel();
             return;
         }
-        out::note("interrupted: waiting for what is running; once more to leave at once");
+        // A reader that has gone away misses nothing that it wants.
+        let _ = events.send(Event::Stopping);
         stop.cancel();
     }
 }

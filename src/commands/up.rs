@@ -55,7 +55,9 @@ async fn make(
     let state = store.close()?;
     context.tell_requests(&clients)?;
     carried_out?;
-    if !context.global.quiet && !context.global.json {
+    if context.global.json {
+        outputs::tell(context, &state)?;
+    } else if !context.global.quiet {
         crate::report::out::note("");
         crate::report::out::note(outputs::draw(context, &state).trim_end());
         crate::report::out::note("");

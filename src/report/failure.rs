@@ -126,7 +126,13 @@ impl From<CloudError> for Failure {
 
 impl From<pinfra_engine::state::StateError> for Failure {
     fn from(error: pinfra_engine::state::StateError) -> Failure {
-        Failure::from_error(&error)
+        use pinfra_engine::state::StateError;
+        let damaged = matches!(error, StateError::Snapshot { .. } | StateError::Journal { .. });
+        let failure = Failure::from_error(&error);
+        if damaged {
+            return failure.hint("move the stack's folder away and run `pinfra up`: what is ours is found by its tags");
+        }
+        failure
     }
 }
 

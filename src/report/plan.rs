@@ -1,5 +1,6 @@
 //! A plan for people: what, why, and what each change costs.
 
+use pinfra_aws::catalog::KINDS;
 use pinfra_engine::diff::{Cause, FieldChange, Shown};
 use pinfra_engine::{Action, OnChange, Plan, Step};
 use serde_json::Value;
@@ -46,7 +47,11 @@ fn draw_step(step: &Step, detail: Detail, paint: Paint, text: &mut String) {
         (Action::Forget, _) => (paint.faint("  ."), "forget"),
     };
     let address = paint.strong(&step.address.to_string());
-    text.push_str(&format!("{sign} {address}  {verb}: {}\n", step.reason));
+    let kind = KINDS.iter().find(|info| info.kind == step.address.kind());
+    let lost = kind.map(|info| info.loses).filter(|lost| !lost.is_empty());
+    let lost = lost.filter(|_| step.action == Action::Delete || step.replaces);
+    let lost = lost.map(|lost| paint.bad(&format!(", with {lost}"))).unwrap_or_default();
+    text.push_str(&format!("{sign} {address}  {verb}{lost}: {}\n", step.reason));
     let is_new = step.action == Action::Create && !step.replaces;
     if is_new && detail == Detail::Changes {
         return;

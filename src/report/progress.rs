@@ -71,6 +71,7 @@ fn line(event: &Event, paint: Paint, starts: bool) -> Option<String> {
         Event::Failed { address, action, error, .. } => {
             format!("{} {address}: {} failed: {error}", paint.bad("✗"), doing(*action))
         }
+        Event::Stopping => "interrupted: waiting for what is running; once more to leave at once".to_owned(),
         Event::Blocked { address, by, .. } => format!("{} {address}: not tried, because {by} failed", paint.bad("·")),
     })
 }
@@ -112,6 +113,7 @@ fn as_json(event: &Event) -> serde_json::Value {
             "event": "step_failed", "address": address, "action": action, "seconds": seconds(elapsed),
             "message": error.to_string(), "code": error.code, "hint": error.hint,
         }),
+        Event::Stopping => json!({"event": "stopping"}),
         Event::Blocked { address, action, by } => {
             json!({"event": "step_blocked", "address": address, "action": action, "by": by})
         }
@@ -144,6 +146,12 @@ impl Bars {
                 self.add_lines();
             }
             Event::Named { .. } => {}
+            Event::Stopping => {
+                if let Some(text) = line(event, self.paint, false) {
+                    // A terminal that has gone away takes no more lines, and the run goes on.
+                    let _ = self.all.println(self.paint.change(&text));
+                }
+            }
             Event::Waiting { address, message } => {
                 if let Some((_, action, said)) = self.running.get_mut(address) {
                     said.clone_from(message);

@@ -24,7 +24,7 @@ pub fn draw(outcome: &Outcome, elapsed: Duration, declared: &BTreeMap<String, St
     }
     let mut parts = vec![format!("{} done", count(outcome.done, "step"))];
     for (number, what) in
-        [(outcome.failed.len(), "failed"), (outcome.blocked.len(), "blocked"), (outcome.left, "not started")]
+        [(outcome.failed.len(), "failed"), (outcome.blocked.len(), "blocked"), (outcome.left, "not finished")]
     {
         if number > 0 {
             parts.push(format!("{number} {what}"));

@@ -78,4 +78,10 @@ fn check_protected(reader: &mut Reader<'_>, entry: &str, place: Place, tables: &
         let problem = Problem::error(format!("{} protects something that is not in this stack", quoted(entry)));
         reader.report(problem.at(place, label).help(format!("`{kind}` resources are named after the tables")));
     }
+    if let (Some(name), "s3/bucket") = (name, kind)
+        && name != "lake"
+    {
+        let problem = Problem::error(format!("{} protects something that is not in this stack", quoted(entry)));
+        reader.report(problem.at(place, "did you mean `s3/bucket.lake`?").help("the lake is a stack's only bucket"));
+    }
 }

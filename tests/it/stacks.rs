@@ -78,7 +78,7 @@ lake: {}
     let plan = sandbox.run(&["plan", "streams.yaml", "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{}", plan.stderr);
     insta::assert_snapshot!(plan.stdout, @r#"
-      - kinesis/stream.user  destroy: not in the stack file
+      - kinesis/stream.user  destroy, with every record in it: not in the stack file
       ~ kinesis/stream.geo  update: inputs differ
           shards           1 → 2  (in place, stack file)
           retention_hours  24 → 48  (in place, stack file)
@@ -268,7 +268,7 @@ fn json_events_are_lines_of_json() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(events.iter().filter(|event| *event == "step_done").count(), 4, "{events:?}");
-    assert_eq!(events.last().map(String::as_str), Some("summary"));
+    assert_eq!(events.iter().rev().take(2).map(String::as_str).collect::<Vec<_>>(), ["outputs", "summary"]);
 }
 
 #[test]
@@ -338,4 +338,18 @@ fn numbers_from_the_environment_are_secrets_too() {
     let status = sandbox.ok(&["status"]);
     assert!(status.stdout.contains("healthy"), "{}", status.stdout);
     sandbox.ok(&["down"]);
+}
+
+#[test]
+fn taking_something_away_together_with_its_protection_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", &format!("{STREAMS}protect: [s3/bucket.lake]\n"));
+    sandbox.ok(&["up", "streams.yaml"]);
+    sandbox.write("streams.yaml", &STREAMS.replace("lake: {}\n", ""));
+    let refused = sandbox.run(&["up", "streams.yaml"]);
+    assert!(refused.code == 1 && refused.stderr.contains("`s3/bucket.lake` is protected"), "{}", refused.stderr);
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["up", "streams.yaml"]);
+    sandbox.write("streams.yaml", &STREAMS.replace("lake: {}\n", ""));
+    sandbox.ok(&["up", "streams.yaml"]);
 }

@@ -24,7 +24,10 @@ where
             let mut found = CloudError::new(kind, operation, message.unwrap_or_default());
             found.code = Some(code.map_or_else(|| format!("HTTP {status}"), str::to_owned));
             found.request_id = request_id;
-            found.hint = hint_for(kind, found.code.as_deref().unwrap_or_default());
+            found.hint = match found.message.contains("24 hour") {
+                true => Some("wait until the 24 hours are over, or ask for what is there now".to_owned()),
+                false => hint_for(kind, found.code.as_deref().unwrap_or_default()),
+            };
             found
         }
         SdkError::DispatchFailure(failure) => {

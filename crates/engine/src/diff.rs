@@ -169,6 +169,7 @@ mod tests {
             Field { name: "hint", on_change: OnChange::Ignore, doc: "" },
         ],
         outputs: &[],
+        loses: "",
         usual_create: Duration::ZERO,
         usual_update: Duration::ZERO,
         usual_delete: Duration::ZERO,

@@ -51,6 +51,8 @@ pub enum Event {
         /// After how long.
         elapsed: Duration,
     },
+    /// The run was interrupted: nothing more is started, what runs is waited for.
+    Stopping,
     /// A step was not tried, because something it needs failed.
     Blocked {
         /// Of what.

@@ -47,7 +47,7 @@ pub struct Outcome {
     pub failed: Vec<(Address, CloudError)>,
     /// Steps not tried because something they need failed.
     pub blocked: Vec<Address>,
-    /// Steps not tried because the run was interrupted.
+    /// Steps that an interrupt kept from being tried, or from ending.
     pub left: usize,
 }
 

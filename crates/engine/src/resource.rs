@@ -50,6 +50,8 @@ pub struct KindInfo {
     pub fields: &'static [Field],
     /// The names of its outputs with what each is.
     pub outputs: &'static [(&'static str, &'static str)],
+    /// What is lost with an object, such as `every object in it`; empty when it holds nothing of its own.
+    pub loses: &'static str,
     /// How long a create usually takes on AWS.
     pub usual_create: Duration,
     /// How long an update usually takes on AWS.

@@ -326,6 +326,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             Field { name: "password", on_change: OnChange::Update, doc: "its password" },
         ],
         outputs: &[("arn", "its name in the whole cloud"), ("id", "its id"), ("version", "how often it was changed")],
+        loses: "",
         usual_create: Duration::from_secs(10),
         usual_update: Duration::from_secs(5),
         usual_delete: Duration::from_secs(2),

@@ -297,6 +297,7 @@ impl Resource for Stream {
             Field { name: "tags", on_change: OnChange::Update, doc: "the stack's tags and pinfra's own" },
         ],
         outputs: &[("arn", "the stream's ARN"), ("name", "the stream's name")],
+        loses: "every record in it",
         usual_create: Duration::from_secs(40),
         usual_update: Duration::from_secs(60),
         usual_delete: Duration::from_secs(30),

@@ -237,6 +237,7 @@ impl Resource for Bucket {
             Field { name: "tags", on_change: OnChange::Update, doc: "the bucket's tags and pinfra's own" },
         ],
         outputs: &[("arn", "the bucket's ARN"), ("name", "the bucket's name")],
+        loses: "every object in it",
         usual_create: Duration::from_secs(4),
         usual_update: Duration::from_secs(2),
         usual_delete: Duration::from_secs(3),

@@ -81,6 +81,12 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
+    /// Whether the stack file protects it, or did at the last run: an edit that takes something away together with its
+    /// protection is likelier a slip than a wish.
+    fn is_protected(&self, address: &Address) -> bool {
+        is_protected(&self.plan.protected, address) || is_protected(&self.state.protected, address)
+    }
+
     /// `inputs` with every reference resolved whose target stays as it is.
     fn resolve_known(&self, inputs: &Value) -> Value {
         match inputs {
@@ -136,7 +142,7 @@ impl Planning<'_> {
             changes.iter().filter(|c| c.on_change == OnChange::Replace).map(|c| c.path.as_str()).collect();
         if !replacing.is_empty() {
             let fields = replacing.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
-            if is_protected(&self.plan.protected, &node.address) {
+            if self.is_protected(&node.address) {
                 self.wrong.push(PlanError::Protected {
                     address: node.address.clone(),
                     would: "replace",
@@ -226,7 +232,7 @@ impl Planning<'_> {
             let step = self.delete_step(address, record, kind.info(), reason, needs);
             // `decide` has looked at replacements.
             let deletes = step.action == Action::Delete && replacement.is_none();
-            if deletes && is_protected(&self.plan.protected, address) {
+            if deletes && self.is_protected(address) {
                 self.wrong.push(PlanError::Protected {
                     address: address.clone(),
                     would: "destroy",

@@ -214,7 +214,7 @@ proptest! {
         let none = std::time::Duration::ZERO;
         let info = KindInfo {
             kind: "test/thing", summary: "", fields: FIELDS, outputs: &[],
-            usual_create: none, usual_update: none, usual_delete: none,
+            loses: "", usual_create: none, usual_update: none, usual_delete: none,
         };
         let words: Vec<&str> = path.split('.').collect();
         let listed = (1..=words.len()).rev().map(|n| words[..n].join("."));

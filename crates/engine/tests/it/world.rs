@@ -145,7 +145,7 @@ pub(crate) fn story(events: &[Event]) -> Vec<String> {
             Event::Done { address, action, .. } => Some(format!("end {} {}", name(action), address.name())),
             Event::Failed { address, action, .. } => Some(format!("fail {} {}", name(action), address.name())),
             Event::Blocked { address, action, .. } => Some(format!("block {} {}", name(action), address.name())),
-            Event::Named { .. } | Event::Waiting { .. } => None,
+            Event::Named { .. } | Event::Waiting { .. } | Event::Stopping => None,
         })
         .collect()
 }
