@@ -1,6 +1,6 @@
 //! The catalogue: one file a kind of AWS resource, with its inputs, its rules and its calls.
 //!
-//! [`catalog`] lists the kinds. Each implements [`pinfra_engine::Resource`] on the official SDK clients of
+//! [`mod@catalog`] lists the kinds. Each implements [`pinfra_engine::Resource`] on the official SDK clients of
 //! [`clients`]; [`wait`] is the one way to wait, [`error`] the one place that reads AWS's error codes, and [`meter`]
 //! counts every request and keeps below AWS's published rates.
 

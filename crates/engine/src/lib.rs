@@ -5,8 +5,8 @@
 //!        pure                         effects
 //! ```
 //!
-//! The pure half ([`address`], [`value`], [`graph`], [`diff`], [`plan`], [`queue`]) takes no client, reads no clock
-//! and opens no file. The other half ([`observe`], [`execute`], [`state`]) talks to the cloud through the one trait
+//! The pure half ([`address`], [`value`], [`graph`], [`diff`], [`mod@plan`], [`queue`]) takes no client, reads no clock
+//! and opens no file. The other half ([`mod@observe`], [`mod@execute`], [`state`]) talks to the cloud through the one trait
 //! in [`resource`] and writes what it is about to do before it does it.
 
 pub mod address;
