@@ -12,7 +12,7 @@ use super::conditions::{ReadConditions, WriteConditions, etag, timestamp};
 use super::describe::{description, given};
 use super::intake::{MOST_BYTES, gather};
 use super::objects::version_to_show;
-use super::records::{PartRecord, VersionRecord, Versioning};
+use super::records::{VersionRecord, Versioning};
 use super::uploads::{check_part_number, wanted_algorithm};
 use super::{Cloud, tags};
 
@@ -114,14 +114,7 @@ pub(super) async fn copy_part(
     }
     let algorithms = vec![wanted_algorithm(&upload)?.unwrap_or(Algorithm::Crc64Nvme)];
     let received = gather(&cloud.blobs, vec![Box::new(move || slice_of(file, span))], algorithms).await?;
-    let part = PartRecord {
-        modified_millis: cloud.clock.now_millis(),
-        etag: received.etag,
-        size: received.size,
-        blob: received.blob.id().clone(),
-        checksums: received.checksums,
-    };
-    let part = cloud.commit_part(input.bucket, input.key, input.upload_id, number, received.blob, part).await?;
+    let part = cloud.commit_part(input.bucket, input.key, input.upload_id, number, received).await?;
     let result = CopyPartResult {
         e_tag: Some(etag(&part.etag)),
         last_modified: Some(timestamp(part.modified_millis)),

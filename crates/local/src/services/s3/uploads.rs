@@ -3,13 +3,12 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
-use super::blobs::NewBlob;
 use super::buckets::owner;
 use super::checksums::Algorithm;
 use super::conditions::{etag, timestamp};
 use super::describe::{description, given};
 use super::index::Read;
-use super::intake::receive;
+use super::intake::{Received, receive};
 use super::listing::{Entry, Query, list_uploads};
 use super::lists::{Encoding, page_size};
 use super::objects::{check_length, declared_length, said};
@@ -36,10 +35,16 @@ impl Cloud {
         key: String,
         upload: String,
         number: u16,
-        blob: NewBlob,
-        part: PartRecord,
+        received: Received,
     ) -> S3Result<PartRecord> {
-        let change = self.index.change(vec![blob], move |writer| {
+        let part = PartRecord {
+            modified_millis: self.clock.now_millis(),
+            etag: received.etag,
+            size: received.size,
+            blob: received.blob.id().clone(),
+            checksums: received.checksums,
+        };
+        let change = self.index.change(vec![received.blob], move |writer| {
             writer.read().upload(&bucket, &key, &upload)?;
             writer.put_part(&upload, number, &part)?;
             Ok(part)
@@ -140,14 +145,7 @@ pub(super) async fn upload_part(cloud: &Cloud, request: S3Request<UploadPartInpu
 
     let received = receive(&cloud.blobs, input.body.take(), said).await?;
     check_length(length, received.size)?;
-    let part = PartRecord {
-        modified_millis: cloud.clock.now_millis(),
-        etag: received.etag,
-        size: received.size,
-        blob: received.blob.id().clone(),
-        checksums: received.checksums,
-    };
-    let part = cloud.commit_part(input.bucket, input.key, input.upload_id, number, received.blob, part).await?;
+    let part = cloud.commit_part(input.bucket, input.key, input.upload_id, number, received).await?;
     Ok(UploadPartOutput {
         e_tag: Some(etag(&part.etag)),
         checksum_crc32: part.checksums.crc32,
