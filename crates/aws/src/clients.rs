@@ -25,6 +25,9 @@ pub struct Connection {
     pub region: String,
     /// One endpoint for all services with its credentials, as a local cloud has.
     pub endpoint: Option<Endpoint>,
+    /// Where deployed APIs answer when that is not `https://<api>.execute-api.<region>.amazonaws.com`: a base URL, to
+    /// which `/<api>/<stage>` is added.
+    pub apis: Option<String>,
 }
 
 /// An endpoint that answers for all services.
@@ -47,10 +50,18 @@ impl std::fmt::Debug for Endpoint {
 /// Clients that work: the caller is known.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    /// Amazon API Gateway, REST APIs.
+    pub apigateway: aws_sdk_apigateway::Client,
+    /// Amazon EC2.
+    pub ec2: aws_sdk_ec2::Client,
+    /// AWS Identity and Access Management.
+    pub iam: aws_sdk_iam::Client,
     /// Amazon Kinesis.
     pub kinesis: aws_sdk_kinesis::Client,
     /// Amazon S3.
     pub s3: aws_sdk_s3::Client,
+    /// AWS Systems Manager, for its public parameters.
+    pub ssm: aws_sdk_ssm::Client,
     /// The Resource Groups Tagging API.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Counts requests and keeps below AWS's rates.
@@ -59,6 +70,8 @@ pub struct Clients {
     pub region: String,
     /// The twelve-digit account of the caller.
     pub account: String,
+    /// See [`Connection::apis`].
+    pub apis: Option<String>,
 }
 
 impl Clients {
@@ -79,11 +92,23 @@ impl Clients {
             }
         };
         Ok(Clients {
+            apigateway: aws_sdk_apigateway::Client::from_conf(
+                aws_sdk_apigateway::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
             kinesis: aws_sdk_kinesis::Client::from_conf(
                 aws_sdk_kinesis::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
             ),
             s3: aws_sdk_s3::Client::from_conf(
                 aws_sdk_s3::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                aws_sdk_ssm::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
             ),
             tagging: aws_sdk_resourcegroupstagging::Client::from_conf(
                 aws_sdk_resourcegroupstagging::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
@@ -91,6 +116,7 @@ impl Clients {
             meter,
             region,
             account,
+            apis: connection.apis.clone(),
         })
     }
 }
@@ -169,7 +195,7 @@ async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), Clo
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));
     }
-    for service in ["STS", "KINESIS", "S3", "RESOURCE_GROUPS_TAGGING_API"] {
+    for service in ["STS", "API_GATEWAY", "EC2", "IAM", "KINESIS", "S3", "SSM", "RESOURCE_GROUPS_TAGGING_API"] {
         let name = format!("AWS_ENDPOINT_URL_{service}");
         if !made_here && let Ok(url) = std::env::var(&name) {
             urls.push((name, url));

@@ -96,7 +96,7 @@ pub(super) async fn connect(context: &Context, target: Target, region: &str) -> 
         Target::Aws => None,
         Target::Local => Some(process::ensure_running(context, &folder(context)).await?),
     };
-    let connection = Connection { region: region.to_owned(), endpoint };
+    let connection = connection(region, endpoint);
     Ok(Connected { connection, is_local: target == Target::Local })
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn connect_if_running(context: &Context, target: Target, region
             Some(endpoint(&server, credentials))
         }
     };
-    Ok(Connection { region: region.to_owned(), endpoint })
+    Ok(connection(region, endpoint))
 }
 
 /// What other tools need to reach the local cloud: name, value, whether it is a secret.
@@ -127,6 +127,12 @@ pub(super) fn outputs(context: &Context) -> Vec<(String, String, bool)> {
         outputs.push(("secret_access_key".to_owned(), credentials.secret_key, true));
     }
     outputs
+}
+
+/// The path style of deployed APIs, which needs no names that end in `.localhost`.
+fn connection(region: &str, endpoint: Option<Endpoint>) -> Connection {
+    let apis = endpoint.as_ref().map(|endpoint| format!("{}/_api", endpoint.url));
+    Connection { region: region.to_owned(), endpoint, apis }
 }
 
 fn endpoint(server: &admin::Server, credentials: process::Credentials) -> Endpoint {

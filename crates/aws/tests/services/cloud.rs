@@ -34,7 +34,7 @@ impl Cloud {
             access_key: local.access_key().to_owned(),
             secret_key: local.secret_key().to_owned(),
         };
-        let connection = Connection { region: REGION.to_owned(), endpoint: Some(endpoint) };
+        let connection = Connection { region: REGION.to_owned(), endpoint: Some(endpoint), apis: None };
         Cloud { clients: Clients::connect(&connection).await.unwrap(), local, _folder: folder }
     }
 

@@ -24,7 +24,7 @@ struct Cloud {
 async fn cloud() -> Cloud {
     let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned());
     if std::env::var_os("PINFRA_TEST_AWS").is_some() {
-        let clients = Clients::connect(&Connection { region, endpoint: None }).await.unwrap();
+        let clients = Clients::connect(&Connection { region, endpoint: None, apis: None }).await.unwrap();
         return Cloud { clients, _local: None };
     }
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +35,7 @@ async fn cloud() -> Cloud {
         access_key: local.access_key().to_owned(),
         secret_key: local.secret_key().to_owned(),
     };
-    let clients = Clients::connect(&Connection { region, endpoint: Some(endpoint) }).await.unwrap();
+    let clients = Clients::connect(&Connection { region, endpoint: Some(endpoint), apis: None }).await.unwrap();
     Cloud { clients, _local: Some((local, folder)) }
 }
 
@@ -296,7 +296,7 @@ async fn every_input_is_listed() {
 async fn a_dead_endpoint_and_wrong_credentials_are_told_quickly() {
     let started = std::time::Instant::now();
     let endpoint = |url: &str| Endpoint { url: url.into(), access_key: "AKIAEXAMPLE".into(), secret_key: "x".into() };
-    let connection = |url: &str| Connection { region: "us-east-1".into(), endpoint: Some(endpoint(url)) };
+    let connection = |url: &str| Connection { region: "us-east-1".into(), endpoint: Some(endpoint(url)), apis: None };
     // Port 1 (tcpmux) is open nowhere.
     let error = Clients::connect(&connection("http://127.0.0.1:1")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
