@@ -3,6 +3,10 @@
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
 use crate::clients::Clients;
+use crate::ec2::elastic_ip::ElasticIp;
+use crate::ec2::instance::Instance;
+use crate::ec2::key_pair::KeyPair;
+use crate::ec2::security_group::SecurityGroup;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
 
@@ -19,6 +23,10 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Stream,
+    SecurityGroup,
+    KeyPair,
     Bucket,
+    Stream,
+    Instance,
+    ElasticIp,
 }
