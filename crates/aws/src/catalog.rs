@@ -1,4 +1,5 @@
-//! Every kind there is. A new kind is one line here, which planning, `explain`, the docs and the tests read.
+//! Every kind there is, each after the kinds that it may need: `down` goes by that order where state is lost. A new kind
+//! is one line here, which planning, `explain`, the docs and the tests read.
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 

@@ -445,6 +445,11 @@ impl Resource for Instance {
         self.bring_stopped(call, id, old, new).await
     }
 
+    /// Volumes of a machine carry its tags too, and go with it.
+    fn id_in(global_name: &str) -> Option<String> {
+        global_name.rsplit('/').next().filter(|id| id.starts_with("i-")).map(str::to_owned)
+    }
+
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let sent = self.clients.ec2.terminate_instances().instance_ids(id).send().await;
         let sent = sent.map(drop).map_err(|error| classify("ec2:TerminateInstances", &error));
