@@ -4,4 +4,6 @@
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
 pub mod config;
+pub mod emulator;
 pub mod report;
+pub mod sample;
