@@ -4,4 +4,5 @@
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
 pub mod config;
+pub mod lake;
 pub mod report;
