@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(reason("test"), "not JSON: it begins with `test`");
         assert!(reason("{index=7528, title=x}").starts_with("a Java map"));
         assert_eq!(reason(r#"{"title": "\ud800"}"#), "`title` has half of a surrogate pair, which is no text");
-        assert_eq!(reason(r#""{\"index\": "#), "truncated JSON: it ends at byte 12");
+        assert_eq!(reason(r#""{\"index\": "#), "truncated JSON: it ends at byte 13");
         assert_eq!(reason(r#""{\"index\": ""#), "in a JSON string: truncated JSON: it ends at byte 10");
         assert_eq!(reason(format!("{{\"x\": {}", "[".repeat(10_000))), "nested deeper than 128 levels at byte 133");
         assert_eq!(reason("[".repeat(10_000)), "nested deeper than 128 levels at byte 128");
