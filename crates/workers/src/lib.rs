@@ -5,5 +5,7 @@
 
 pub mod clean;
 pub mod config;
+pub mod query;
 pub mod report;
+pub mod sample;
 pub mod sql;

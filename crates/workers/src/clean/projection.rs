@@ -41,7 +41,7 @@ impl Projection {
         let input: SchemaRef = Arc::new(Schema::new(
             fields.iter().map(|field| Field::new(field, DataType::Utf8, true)).collect::<Vec<_>>(),
         ));
-        let context = session();
+        let context = session(1);
         let planned = register(&context, &input);
         planned.map_err(|error| SqlError::from_datafusion(sql, &error))?;
         let planned = plan(&context, sql).await?;

@@ -9,5 +9,5 @@ mod session;
 mod values;
 
 pub use error::SqlError;
-pub(crate) use error::{At, Words, selected};
+pub(crate) use error::{At, Words, selected, suggestion};
 pub(crate) use session::{plan, session};

@@ -6,10 +6,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::error::{SqlError, statements};
 use super::functions;
 
-/// A session of its own. One partition: an order that is written is an order that is kept, and batches are too small to
-/// be worth more threads.
-pub(crate) fn session() -> SessionContext {
-    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
+/// A session of its own, which works on so many partitions at once.
+pub(crate) fn session(partitions: usize) -> SessionContext {
+    let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
     // The tables are written with plain text columns, whatever the SQL casts to.
