@@ -227,3 +227,6 @@ impl Sorted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,11 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DFSchemaRef, DataFusionError, Result};
 use datafusion::datasource::MemTable;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
@@ -98,7 +100,7 @@ fn compile(
             for (index, expression) in projection.expr.iter().enumerate() {
                 let at = selected(sql, index);
                 row_by_row(sql, expression, at)?;
-                let column = context.state().create_physical_expr(expression.clone().unalias(), schema);
+                let column = physical(context, expression, schema);
                 columns.push(column.map_err(|error| misfit(sql, at, &error))?);
             }
             let before = stages.last().map_or_else(|| schema.inner(), |stage| &stage.schema);
@@ -118,6 +120,18 @@ fn compile(
             ))
         }
     }
+}
+
+/// An expression ready to run. Some functions (`arrow_cast`) are only there to be simplified away.
+fn physical(context: &SessionContext, expression: &Expr, schema: &DFSchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    let state = context.state();
+    let simplify = SimplifyContext::builder()
+        .with_schema(Arc::clone(schema))
+        .with_config_options(Arc::clone(state.config_options()))
+        .build();
+    let simplifier = ExprSimplifier::new(simplify);
+    let coerced = simplifier.coerce(expression.clone().unalias(), schema)?;
+    state.create_physical_expr(simplifier.simplify(coerced)?, schema)
 }
 
 /// The types that the expressions really have, by the names that the plan gives them.

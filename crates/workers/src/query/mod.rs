@@ -3,6 +3,8 @@
 //! Only what a query names is opened. A table that is in the stack and not in the lake yet is told apart from one that
 //! does not exist.
 
+mod lake;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -14,6 +16,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::StreamExt;
+
+pub use lake::{REJECTS, TableSet, query};
 
 pub use crate::sql::SqlError;
 use crate::sql::{Words, plan, session, suggestion};
@@ -30,6 +34,9 @@ pub enum QueryError {
         /// The table.
         table: String,
     },
+    /// The lake could not be reached.
+    #[error(transparent)]
+    Lake(#[from] crate::lake::LakeError),
     /// The query was right and failed.
     #[error("the query failed")]
     Run(#[source] Box<DataFusionError>),

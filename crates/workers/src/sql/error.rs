@@ -5,8 +5,9 @@
 
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{self, Spanned};
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 /// A mistake in SQL: what, where, and what to do.
@@ -98,20 +99,42 @@ pub(crate) fn statements(sql: &str) -> Result<ast::Statement, SqlError> {
     }
 }
 
-/// Where the `index`-th thing stands that the outermost `SELECT` selects.
+/// Where the `index`-th thing stands that the outermost `SELECT` selects; `None` after a `*`, where the count no longer fits.
+///
+/// By the words themselves: the parser's tree leaves the closing bracket of a call and the beginning of a cast out.
 pub(crate) fn selected(sql: &str, index: usize) -> Option<At> {
-    let ast::Statement::Query(query) = statements(sql).ok()? else { return None };
-    let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
-    // After a `*` the count no longer fits.
-    let plain = |item: &ast::SelectItem| {
-        matches!(item, ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. })
-    };
-    if !select.projection.iter().take(index + 1).all(plain) {
+    let words = Words::of(sql);
+    let mut depth = 0_usize;
+    let mut items: Vec<Vec<&TokenWithSpan>> = Vec::new();
+    for token in &words.tokens {
+        match &token.token {
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Word(word) if depth == 0 && word.keyword == Keyword::SELECT && items.is_empty() => {
+                items.push(Vec::new());
+                continue;
+            }
+            Token::Word(word) if depth == 0 && word.keyword == Keyword::FROM && !items.is_empty() => break,
+            Token::Comma if depth == 0 && !items.is_empty() => {
+                items.push(Vec::new());
+                continue;
+            }
+            _ => {}
+        }
+        if matches!(token.token, Token::LParen | Token::LBracket) {
+            depth += 1;
+        }
+        if let Some(item) = items.last_mut() {
+            item.push(token);
+        }
+    }
+    let is_star = |item: &Vec<&TokenWithSpan>| item.last().is_some_and(|token| token.token == Token::Mul);
+    if items.iter().take(index + 1).any(is_star) {
         return None;
     }
-    let span = select.projection.get(index)?.span();
-    let width = if span.end.line == span.start.line { span.end.column.saturating_sub(span.start.column) } else { 1 };
-    (span.start.line > 0).then(|| At::new(number(span.start.line), number(span.start.column), number(width)))
+    let item = items.get(index)?;
+    let (first, last) = (words.place(item.first()?), item.last()?.span.end);
+    let on_one_line = number(last.line) == first.line;
+    Some(if on_one_line { At::new(first.line, first.column, number(last.column) - first.column) } else { first })
 }
 
 /// The words of a text of SQL with their places: what error messages name is looked up among them.
