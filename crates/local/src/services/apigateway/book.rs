@@ -25,7 +25,7 @@ pub(crate) struct Book {
     /// The account's settings by region: `cloudwatchRoleArn`.
     pub(crate) accounts: BTreeMap<String, Value>,
     /// What stages serve, by `<api>/<stage>`; kept up by [`Book::refresh`].
-    served: BTreeMap<String, Arc<Deployed>>,
+    pub(super) served: BTreeMap<String, Arc<Deployed>>,
 }
 
 /// One REST API.

@@ -47,8 +47,7 @@ pub enum ApiGatewayOpenError {
 impl Desk {
     pub(super) fn open(data_dir: &Path, clock: Clock) -> Result<Desk, ApiGatewayOpenError> {
         let folder = data_dir.join("apigateway");
-        fs::create_dir_all(&folder)
-            .map_err(|source| ApiGatewayOpenError::Folder { path: folder.clone(), source })?;
+        fs::create_dir_all(&folder).map_err(|source| ApiGatewayOpenError::Folder { path: folder.clone(), source })?;
         let store = Store::open(&folder.join("apigateway.redb"))?;
         let mut book = Book {
             apis: store.all::<Api>(APIS)?.into_iter().collect(),
@@ -118,21 +117,16 @@ impl Desk {
         Ok(())
     }
 
-    /// Deletes an API with all that is in it, unless `may` refuses.
-    pub(super) fn delete_api(
-        &self,
-        region: &str,
-        id: &str,
-        may: impl FnOnce(&Book) -> Result<(), ApiError>,
-    ) -> Result<(), ApiError> {
+    /// Deletes an API with all that is in it.
+    pub(super) fn delete_api(&self, region: &str, id: &str) -> Result<(), ApiError> {
         let mut book = self.writing();
         if book.apis.get(id).is_none_or(|api| api.region != region) {
             return Err(errors::no_api(id));
         }
-        may(&book)?;
         self.store.delete(APIS, id)?;
         let prefix = pair(id, "");
-        let deployments: Vec<String> = book.deployments.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+        let deployments: Vec<String> =
+            book.deployments.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
         let gone: Vec<(&str, Option<&Deployment>)> = deployments.iter().map(|key| (key.as_str(), None)).collect();
         self.store.apply(DEPLOYMENTS, &gone)?;
         book.apis.remove(id);
@@ -141,16 +135,25 @@ impl Desk {
         Ok(())
     }
 
-    /// Puts a deployment of an API, or deletes it.
-    pub(super) fn put_deployment(&self, api: &str, id: &str, deployment: Option<Deployment>) -> Result<(), ApiError> {
+    /// Changes a deployment: `change` gets a copy of it, `None` when there is none, and leaves what shall be there.
+    pub(super) fn change_deployment<T>(
+        &self,
+        region: &str,
+        api: &str,
+        id: &str,
+        change: impl FnOnce(&mut Option<Deployment>, &Api) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         let mut book = self.writing();
+        let of = book.apis.get(api).filter(|api| api.region == region).ok_or_else(|| errors::no_api(api))?;
         let key = pair(api, id);
+        let mut deployment = book.deployments.get(&key).map(|deployment| Deployment::clone(deployment));
+        let answer = change(&mut deployment, of)?;
         self.store.apply(DEPLOYMENTS, &[(key.as_str(), deployment.as_ref())])?;
         match deployment {
             Some(deployment) => drop(book.deployments.insert(key, Arc::new(deployment))),
             None => drop(book.deployments.remove(&key)),
         }
-        Ok(())
+        Ok(answer)
     }
 
     /// Changes the book's keys: `change` gets a copy of the key, `None` when there is none in this region, and leaves what
