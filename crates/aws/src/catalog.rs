@@ -2,6 +2,11 @@
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
+use crate::api_gateway::api_key::ApiKey;
+use crate::api_gateway::deployment::Deployment;
+use crate::api_gateway::rest_api::RestApi;
+use crate::api_gateway::stage::Stage;
+use crate::api_gateway::usage_plan::UsagePlan;
 use crate::clients::Clients;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
@@ -21,4 +26,9 @@ macro_rules! kinds {
 kinds! {
     Stream,
     Bucket,
+    RestApi,
+    Deployment,
+    Stage,
+    ApiKey,
+    UsagePlan,
 }

@@ -84,6 +84,8 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         | "ConcurrentModification"
         | "ConditionalRequestConflict"
         | "PreconditionFailed" => ErrorKind::Conflict,
+        // API Gateway has one code for all that it refuses.
+        "BadRequestException" if message.contains("pointing to this deployment") => ErrorKind::Blocked,
         "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" => ErrorKind::Blocked,
         "Throttling"
         | "ThrottlingException"
