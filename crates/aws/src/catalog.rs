@@ -3,6 +3,11 @@
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
+use crate::api_gateway::api_key::ApiKey;
+use crate::api_gateway::deployment::Deployment;
+use crate::api_gateway::rest_api::RestApi;
+use crate::api_gateway::stage::Stage;
+use crate::api_gateway::usage_plan::UsagePlan;
 use crate::clients::Clients;
 use crate::ec2::elastic_ip::ElasticIp;
 use crate::ec2::instance::Instance;
@@ -28,6 +33,11 @@ kinds! {
     KeyPair,
     Bucket,
     Stream,
+    RestApi,
+    Deployment,
+    Stage,
+    ApiKey,
+    UsagePlan,
     Instance,
     ElasticIp,
 }

@@ -88,6 +88,8 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         | "ConditionalRequestConflict"
         | "PreconditionFailed" => ErrorKind::Conflict,
         "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" | "InvalidGroup.InUse" => ErrorKind::Blocked,
+        // API Gateway has one code for all that it refuses.
+        "BadRequestException" if message.contains("pointing to this deployment") => ErrorKind::Blocked,
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"

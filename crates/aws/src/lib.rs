@@ -4,6 +4,7 @@
 //! [`clients`]; [`wait`] is the one way to wait, [`error`] the one place that reads AWS's error codes, and [`meter`]
 //! counts every request and keeps below AWS's published rates.
 
+pub mod api_gateway;
 pub mod catalog;
 pub mod clients;
 pub mod ec2;

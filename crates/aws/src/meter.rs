@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
@@ -18,26 +19,57 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Requests a second that one account and region may make, by service and operation.
+/// What one account and region may send: so many calls in so many seconds, and so many at once.
+struct Rate {
+    service: &'static str,
+    /// `ALL` for all operations of the service together.
+    operation: &'static str,
+    calls: u32,
+    seconds: u32,
+    at_once: u32,
+}
+
+/// Stands for every operation of a service, whether or not it has a rate of its own.
+const ALL: &str = "*";
+
+const fn a_second(service: &'static str, operation: &'static str, calls: u32) -> Rate {
+    Rate { service, operation, calls, seconds: 1, at_once: calls }
+}
+
+const fn one_in(seconds: u32, service: &'static str, operation: &'static str) -> Rate {
+    Rate { service, operation, calls: 1, seconds, at_once: 1 }
+}
+
+/// Rates that AWS publishes.
 ///
 /// Kinesis: "Quotas and limits" in the Kinesis Data Streams developer guide, and the API reference of each operation.
 /// Those without a published rate get the rate of their siblings. The Tagging API's is not published; 5 is what its
-/// users report to be safe.
-const RATES: &[(&str, &str, u32)] = &[
-    ("Kinesis", "CreateStream", 5),
-    ("Kinesis", "DeleteStream", 5),
-    ("Kinesis", "ListStreams", 5),
-    ("Kinesis", "AddTagsToStream", 5),
-    ("Kinesis", "RemoveTagsFromStream", 5),
-    ("Kinesis", "ListTagsForStream", 5),
-    ("Kinesis", "IncreaseStreamRetentionPeriod", 5),
-    ("Kinesis", "DecreaseStreamRetentionPeriod", 5),
-    ("Kinesis", "StartStreamEncryption", 5),
-    ("Kinesis", "StopStreamEncryption", 5),
-    ("Kinesis", "UpdateStreamMode", 5),
-    ("Kinesis", "UpdateShardCount", 10),
-    ("Kinesis", "DescribeStreamSummary", 20),
-    ("Resource Groups Tagging API", "GetResources", 5),
+/// users report to be safe. API Gateway: "Quotas for creating, deploying and managing an API", developer guide, for
+/// regional APIs.
+const RATES: &[Rate] = &[
+    a_second("Kinesis", "CreateStream", 5),
+    a_second("Kinesis", "DeleteStream", 5),
+    a_second("Kinesis", "ListStreams", 5),
+    a_second("Kinesis", "AddTagsToStream", 5),
+    a_second("Kinesis", "RemoveTagsFromStream", 5),
+    a_second("Kinesis", "ListTagsForStream", 5),
+    a_second("Kinesis", "IncreaseStreamRetentionPeriod", 5),
+    a_second("Kinesis", "DecreaseStreamRetentionPeriod", 5),
+    a_second("Kinesis", "StartStreamEncryption", 5),
+    a_second("Kinesis", "StopStreamEncryption", 5),
+    a_second("Kinesis", "UpdateStreamMode", 5),
+    a_second("Kinesis", "UpdateShardCount", 10),
+    a_second("Kinesis", "DescribeStreamSummary", 20),
+    a_second("Resource Groups Tagging API", "GetResources", 5),
+    Rate { service: "API Gateway", operation: ALL, calls: 10, seconds: 1, at_once: 40 },
+    one_in(5, "API Gateway", "CreateDeployment"),
+    one_in(3, "API Gateway", "CreateRestApi"),
+    one_in(30, "API Gateway", "DeleteRestApi"),
+    one_in(1, "API Gateway", "PutRestApi"),
+    Rate { service: "API Gateway", operation: "GetResources", calls: 5, seconds: 2, at_once: 5 },
+    a_second("API Gateway", "CreateApiKey", 5),
+    a_second("API Gateway", "DeleteApiKey", 5),
+    one_in(20, "API Gateway", "UpdateUsagePlan"),
 ];
 
 /// Counts and holds back the requests of one set of clients.
@@ -79,13 +111,26 @@ impl Meter {
         SharedInterceptor::new(NameOperation)
     }
 
-    fn limit(&self, operation: &Operation) -> Option<Arc<DefaultDirectRateLimiter>> {
-        let (service, name, rate) =
-            RATES.iter().find(|(service, name, _)| *service == operation.service && *name == operation.name)?;
-        let quota = Quota::per_second(NonZeroU32::new(*rate)?);
+    /// What a request has to wait for: the rate of its operation, and that of its service.
+    fn limits(&self, operation: &Operation) -> Vec<Arc<DefaultDirectRateLimiter>> {
+        let applies = |rate: &&Rate| {
+            rate.service == operation.service && [ALL, operation.name.as_str()].contains(&rate.operation)
+        };
         let mut limits = lock(&self.shared.limits);
-        Some(limits.entry((service, name)).or_insert_with(|| Arc::new(RateLimiter::direct(quota))).clone())
+        let mut found = Vec::new();
+        for rate in RATES.iter().filter(applies) {
+            let Some(quota) = quota(rate) else { continue };
+            let limit = limits.entry((rate.service, rate.operation));
+            found.push(limit.or_insert_with(|| Arc::new(RateLimiter::direct(quota))).clone());
+        }
+        found
     }
+}
+
+/// A bucket that fills by one in each period. `None` for a rate of nothing, which the table has not.
+fn quota(rate: &Rate) -> Option<Quota> {
+    let period = Duration::from_secs(rate.seconds.into()).checked_div(rate.calls)?;
+    Some(Quota::with_period(period)?.allow_burst(NonZeroU32::new(rate.at_once)?))
 }
 
 /// A counter is right even if a thread panicked while it held it.
@@ -150,10 +195,10 @@ impl HttpConnector for MeteredConnector {
         HttpConnectorFuture::new(async move {
             let host = request.uri().split("://").nth(1).unwrap_or_default();
             let host = host.split(['/', ':', '?']).next().unwrap_or_default();
-            if is_aws_host(host)
-                && let Some(limit) = meter.limit(&operation)
-            {
-                limit.until_ready().await;
+            if is_aws_host(host) {
+                for limit in meter.limits(&operation) {
+                    limit.until_ready().await;
+                }
             }
             *lock(&meter.shared.counts).entry(format!("{}.{}", operation.service, operation.name)).or_default() += 1;
             inner.call(request).await
@@ -177,8 +222,26 @@ mod tests {
     fn an_operation_has_one_limit_for_all_clients_of_a_meter() {
         let meter = Meter::default();
         let operation = Operation { service: "Kinesis".into(), name: "CreateStream".into() };
-        let first = meter.limit(&operation).unwrap();
-        assert!(Arc::ptr_eq(&first, &meter.clone().limit(&operation).unwrap()));
-        assert!(meter.limit(&Operation { service: "S3".into(), name: "PutObject".into() }).is_none());
+        let first = meter.limits(&operation);
+        assert!(Arc::ptr_eq(&first[0], &meter.clone().limits(&operation)[0]));
+        assert!(meter.limits(&Operation { service: "S3".into(), name: "PutObject".into() }).is_empty());
+    }
+
+    #[test]
+    fn a_slow_operation_waits_for_its_own_rate_and_for_its_services() {
+        let meter = Meter::default();
+        let operation = |name: &str| Operation { service: "API Gateway".into(), name: name.into() };
+        let delete = meter.limits(&operation("DeleteRestApi"));
+        assert_eq!(delete.len(), 2);
+        // The first passes, the second would have to wait; the service as a whole lets forty through.
+        assert!(delete[1].check().is_ok() && delete[1].check().is_err());
+        let any = meter.limits(&operation("GetStage"));
+        assert_eq!(any.len(), 1);
+        assert!((0..40).all(|_| any[0].check().is_ok()) && any[0].check().is_err());
+    }
+
+    #[test]
+    fn every_rate_makes_a_bucket() {
+        assert!(RATES.iter().all(|rate| quota(rate).is_some()));
     }
 }

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
+mod api_gateway;
+
 use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
@@ -275,10 +277,11 @@ async fn a_bare_bucket_that_an_interrupted_run_left_is_ours_and_a_used_one_is_no
 #[tokio::test]
 async fn every_input_is_listed() {
     let cloud = cloud().await;
-    let samples = [
+    let mut samples = vec![
         ("kinesis/stream", serde_json::to_value(stream_inputs("a")).unwrap()),
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
     ];
+    samples.extend(api_gateway::samples());
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
     for (kind, sample) in samples {
