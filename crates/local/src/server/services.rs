@@ -7,6 +7,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
+use crate::services::iam::Iam;
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -19,6 +20,8 @@ pub(super) struct Services {
     by_name: HashMap<&'static str, Arc<dyn Service>>,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
+    /// Asked before every call of a role.
+    pub(super) iam: Iam,
 }
 
 impl Services {
@@ -29,14 +32,16 @@ impl Services {
         credentials: &Arc<Credentials>,
     ) -> Result<Services, StartError> {
         let data_dir = settings.data_dir.as_path();
+        let iam = Iam::open(data_dir, clock.clone(), settings, Arc::clone(credentials)).map_err(failed("iam"))?;
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
         let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
+        by_name.insert("iam", Arc::new(iam.clone()));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
-        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));
+        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials), iam.clone())));
 
         let source = |service: &Arc<dyn Service>| -> Source {
             let service = Arc::clone(service);
@@ -46,7 +51,7 @@ impl Services {
         let buckets = s3.clone();
         sources.push(Box::new(move |region| buckets.tagged(region)));
         by_name.insert("tagging", Arc::new(Tagging::new(sources)));
-        Ok(Services { by_name, s3 })
+        Ok(Services { by_name, s3, iam })
     }
 
     /// The service of that signing name.
