@@ -27,10 +27,13 @@ pub(crate) struct Cloud {
 struct TwoProfiles(Credentials);
 
 impl Profiles for TwoProfiles {
-    fn find(&self, name_or_arn: &str) -> Option<FoundProfile> {
-        let name = name_or_arn.rsplit('/').next()?;
+    fn find(&self, name_or_arn: &str) -> Result<FoundProfile, ApiError> {
+        let name = name_or_arn.rsplit('/').next().unwrap();
+        if !matches!(name, "worker" | "bare") {
+            return Err(ApiError::new("InvalidParameterValue", "Invalid IAM Instance Profile name"));
+        }
         let arn = format!("arn:aws:iam::000000000000:instance-profile/{name}");
-        matches!(name, "worker" | "bare").then(|| FoundProfile { arn, id: format!("AIPA{name}") })
+        Ok(FoundProfile { arn, id: format!("AIPA{name}") })
     }
 
     fn keys(&self, profile_arn: &str, session: &str) -> Result<IssuedKeys, ApiError> {

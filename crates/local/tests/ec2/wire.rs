@@ -2,6 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
 
 use crate::cloud::until;
 use crate::support::{Answer, Client, TestCloud};
@@ -127,4 +131,59 @@ async fn every_answer_fits_the_model() {
     ok(&client, "DeleteKeyPair&KeyName=pins").await;
     ok(&client, &format!("DeleteSecurityGroup&GroupId={group}")).await;
     cloud.cloud.stop().await;
+}
+
+/// What the metadata service of an instance answers, with a token.
+async fn metadata(endpoint: &str, path: &str) -> String {
+    let http = HttpClient::builder(TokioExecutor::new()).build_http();
+    let send = async |request: http::request::Builder| {
+        let answer = http.request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    let token = http::Request::put(format!("{endpoint}/latest/api/token"));
+    let token = send(token.header("x-aws-ec2-metadata-token-ttl-seconds", "60")).await;
+    send(http::Request::get(format!("{endpoint}/latest/{path}")).header("x-aws-ec2-metadata-token", token)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_acts_as_its_role() {
+    let cloud = TestCloud::start();
+    let client = cloud.client();
+    let iam = async |request: &str| {
+        let answer = client.form("iam", &format!("Action={request}&Version=2010-05-08")).await;
+        assert_eq!(answer.status, 200, "{request}: {answer:?}");
+    };
+    let escape =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    iam(&format!("CreateRole&RoleName=worker&AssumeRolePolicyDocument={}", escape(trust))).await;
+    iam("CreateInstanceProfile&InstanceProfileName=worker").await;
+    iam("AddRoleToInstanceProfile&InstanceProfileName=worker&RoleName=worker").await;
+
+    let image = ok(&client, "DescribeImages&Filter.1.Name=architecture&Filter.1.Value.1=x86_64").await;
+    let image = image.element("imageId");
+    let launch =
+        format!("RunInstances&ImageId={image}&InstanceType=t3.micro&MinCount=1&MaxCount=1&IamInstanceProfile.Name=");
+    let none = client.form("ec2", &format!("Action={launch}none&{VERSION}")).await;
+    assert_eq!(none.element("Code"), "InvalidParameterValue");
+    assert!(none.element("Message").contains("Invalid IAM Instance Profile name"), "{none:?}");
+    let id = ok(&client, &format!("{launch}worker")).await.element("instanceId").to_owned();
+    let port = cloud.folder.path().join("instances").join(format!("{id}.port"));
+    until("its metadata service is there", async || port.exists()).await;
+    let endpoint = format!("http://127.0.0.1:{}", std::fs::read_to_string(port).unwrap());
+    let keys = metadata(&endpoint, "meta-data/iam/security-credentials/worker").await;
+    let keys: serde_json::Value = serde_json::from_str(&keys).unwrap();
+    let text = |member: &str| keys[member].as_str().unwrap().to_owned();
+    let mut inside = Client::new(cloud.cloud.endpoint(), &text("AccessKeyId"), &text("SecretAccessKey"));
+    inside.session_token = Some(text("Token"));
+
+    let asked = format!("Action=DescribeInstances&{VERSION}");
+    assert_eq!(inside.form("ec2", &asked).await.element("Code"), "UnauthorizedOperation");
+    let policy =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*"}]}"#;
+    iam(&format!("PutRolePolicy&RoleName=worker&PolicyName=p&PolicyDocument={}", escape(policy))).await;
+    assert_eq!(inside.form("ec2", &asked).await.element("instanceId"), id);
+    let stop = inside.form("ec2", &format!("Action=StopInstances&InstanceId.1={id}&{VERSION}")).await;
+    assert_eq!(stop.element("Code"), "UnauthorizedOperation");
+    assert!(stop.element("Message").contains(&format!(":instance/{id}")), "{stop:?}");
 }
