@@ -15,7 +15,9 @@ if read -r off; then exit 0; fi
 if [ -n "$group" ]; then kill -s KILL -- "-$group" 2>/dev/null; fi
 round=0
 while [ "$round" -lt 50 ]; do
-    found=$(grep -l -F -e "$1" /proc/[0-9]*/environ 2>/dev/null) || exit 0
+    # Its status is no answer: it is "trouble" whenever the processes of other users are there.
+    found=$(grep -l -F -e "$1" /proc/[0-9]*/environ 2>/dev/null)
+    if [ -z "$found" ]; then exit 0; fi
     for file in $found; do
         pid=${file#/proc/}
         kill -s KILL "${pid%/environ}" 2>/dev/null

@@ -31,7 +31,7 @@ use super::folder::Status;
 use super::loopback::{Host, host_of};
 use super::s3_signs::{Signs, is_s3};
 use super::services::Services;
-use super::{StartError, admin};
+use super::{StartError, admin, authorise};
 use crate::clock::Clock;
 use crate::credentials::{ACCOUNT, Credentials, Identity};
 use crate::services::Call;
@@ -218,6 +218,8 @@ impl Front {
             access_key: addressed.claim.access_key().to_owned(),
             request_id: request_id.to_owned(),
         };
+        let allowed = authorise::check(&self.services, addressed.service, model.protocol, &call, &input, &full);
+        allowed.map_err(refuse)?;
         let output = self.call(addressed.service, call, input).await.map_err(refuse)?;
         answer::success(model, operation, &output, request_id).map_err(|misfit| refuse(ApiError::internal(&misfit)))
     }

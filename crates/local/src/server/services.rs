@@ -8,7 +8,8 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
 use crate::services::apigateway::ApiGateway;
-use crate::services::ec2::{Ec2, NoProfiles};
+use crate::services::ec2::Ec2;
+use crate::services::iam::{Context, Iam};
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -22,6 +23,10 @@ pub(super) struct Services {
     ec2: Ec2,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
+    /// Asked before every call of a role.
+    pub(super) iam: Iam,
+    /// Asked for what deployed APIs serve.
+    pub(super) apis: ApiGateway,
 }
 
 impl Services {
@@ -33,20 +38,22 @@ impl Services {
         endpoint: &str,
     ) -> Result<Services, StartError> {
         let data_dir = settings.data_dir.as_path();
+        let iam = Iam::open(data_dir, clock.clone(), settings, Arc::clone(credentials)).map_err(failed("iam"))?;
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
         let apis = ApiGateway::open(data_dir, clock.clone()).map_err(failed("apigateway"))?;
-        let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
+        let secrets = Arc::new(Keys { credentials: Arc::clone(credentials), iam: iam.clone() });
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
-        let ec2 = Ec2::open(data_dir, clock.clone(), settings, endpoint, Arc::new(NoProfiles));
+        let ec2 = Ec2::open(data_dir, clock.clone(), settings, endpoint, Arc::new(iam.clone()));
         let ec2 = ec2.map_err(failed("ec2"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
+        by_name.insert("apigateway", Arc::new(apis.clone()));
         by_name.insert("ec2", Arc::new(ec2.clone()));
-        by_name.insert("apigateway", Arc::new(apis));
+        by_name.insert("iam", Arc::new(iam.clone()));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
-        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));
+        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials), iam.clone())));
 
         let source = |service: &Arc<dyn Service>| -> Source {
             let service = Arc::clone(service);
@@ -56,7 +63,7 @@ impl Services {
         let buckets = s3.clone();
         sources.push(Box::new(move |region| buckets.tagged(region)));
         by_name.insert("tagging", Arc::new(Tagging::new(sources)));
-        Ok(Services { by_name, ec2, s3 })
+        Ok(Services { by_name, ec2, s3, iam, apis })
     }
 
     /// Ends what instances run, asking it first.
@@ -79,9 +86,21 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(service: &'static str) -
     move |source| StartError::Service { service, source: Box::new(source) }
 }
 
-impl Secrets for Credentials {
+/// What S3 asks about keys, since it checks signatures and permissions for itself.
+struct Keys {
+    credentials: Arc<Credentials>,
+    iam: Iam,
+}
+
+impl Secrets for Keys {
     fn secret_of(&self, access_key: &str) -> Option<SecretOfKey> {
-        let identity = self.lookup(access_key).filter(|identity| !self.expired(identity))?;
+        let identity = self.credentials.lookup(access_key).filter(|identity| !self.credentials.expired(identity))?;
         Some(SecretOfKey { secret: identity.secret.clone(), session_token: identity.session_token.clone() })
+    }
+
+    fn may(&self, access_key: &str, action: &str, resource: &str, context: &Context) -> Result<(), String> {
+        let identity = self.credentials.lookup(access_key).ok_or_else(|| "Access Denied".to_owned())?;
+        let allowed = self.iam.authorize(&identity.principal_arn, action, &[resource.to_owned()], context);
+        allowed.map_err(|error| error.message)
     }
 }

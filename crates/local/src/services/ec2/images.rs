@@ -35,7 +35,7 @@ pub(super) fn all(region: &str) -> Vec<Image> {
         let ubuntu = parameter.contains("/canonical/");
         // Canonical's parameters say the release twice, by number and by name; both are kept as images of their own.
         let name = if ubuntu {
-            let release = parameter.split('/').nth(5).unwrap_or_default();
+            let release = parameter.split('/').nth(6).unwrap_or_default();
             format!("ubuntu/images/hvm-ssd/ubuntu-{release}-{}-server-20240304", if arm { "arm64" } else { "amd64" })
         } else {
             format!("{}-20240304", parameter.rsplit('/').next().unwrap_or_default())

@@ -140,23 +140,17 @@ pub(super) fn profile(
     profiles: &dyn Profiles,
 ) -> Result<Option<Profile>, ApiError> {
     let (name, arn) = (given["Name"].as_str(), given["Arn"].as_str());
-    let (asked, what) = match (name, arn) {
+    let asked = match (name, arn) {
         (None, None) if given.is_null() => return Ok(None),
         (None, None) => return Err(errors::missing("IamInstanceProfile.Name or IamInstanceProfile.Arn")),
         (Some(_), Some(_)) => {
-            return Err(errors::combination(
-                "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'",
-            ));
+            let message =
+                "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'";
+            return Err(errors::combination(message));
         }
-        (Some(name), None) => (name, "name"),
-        (None, Some(arn)) => (arn, "ARN"),
+        (Some(one), None) | (None, Some(one)) => one,
     };
-    let found = profiles.find(asked).ok_or_else(|| {
-        let label = if what == "name" { "name" } else { "arn" };
-        errors::invalid_value(format!(
-            "Value ({asked}) for parameter iamInstanceProfile.{label} is invalid. Invalid IAM Instance Profile {what}"
-        ))
-    })?;
+    let found = profiles.find(asked)?;
     let association_id = ids::PROFILE_ASSOCIATION.new_id();
     Ok(Some(Profile { association_id, arn: found.arn, id: found.id, since: request.now }))
 }

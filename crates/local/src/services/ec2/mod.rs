@@ -29,6 +29,7 @@ mod permission;
 mod profiles;
 mod region;
 mod regions;
+mod resources;
 mod security_group;
 mod tags;
 mod volume;
@@ -44,7 +45,7 @@ use serde_json::Value;
 
 use self::instance::Instance;
 use self::lifecycle::Lifecycle;
-pub use self::profiles::{FoundProfile, NoProfiles, Profiles};
+pub use self::profiles::{FoundProfile, Profiles};
 use self::region::Region;
 use self::regions::Regions;
 use self::world::Inside;
@@ -151,6 +152,10 @@ impl Service for Ec2 {
             answered.unwrap_or_else(|panicked| Err(ApiError::internal(&panicked)))
         }
         .boxed()
+    }
+
+    fn resources(&self, call: &Call, input: &Value) -> Option<Vec<String>> {
+        resources::named(call, input)
     }
 
     fn tagged(&self, region: &str) -> Vec<TaggedResource> {

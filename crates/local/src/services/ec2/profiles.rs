@@ -8,6 +8,7 @@ use super::launch;
 use super::region::Region;
 use super::{Request, errors, ids};
 use crate::credentials::IssuedKeys;
+use crate::services::iam::Iam;
 use crate::wire::error::ApiError;
 
 /// An instance profile of IAM.
@@ -21,24 +22,21 @@ pub struct FoundProfile {
 
 /// What EC2 needs of IAM.
 pub trait Profiles: Send + Sync {
-    /// The instance profile of that name or ARN, if there is one that can be seen already.
-    fn find(&self, name_or_arn: &str) -> Option<FoundProfile>;
+    /// The instance profile of that name or ARN; `InvalidParameterValue` while there is none that EC2 knows.
+    fn find(&self, name_or_arn: &str) -> Result<FoundProfile, ApiError>;
 
     /// Temporary keys of the role in a profile. The error is what the instance is told of it.
     fn keys(&self, profile_arn: &str, session: &str) -> Result<IssuedKeys, ApiError>;
 }
 
-/// A cloud without IAM: no profile is there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoProfiles;
-
-impl Profiles for NoProfiles {
-    fn find(&self, _name_or_arn: &str) -> Option<FoundProfile> {
-        None
+impl Profiles for Iam {
+    fn find(&self, name_or_arn: &str) -> Result<FoundProfile, ApiError> {
+        let found = self.instance_profile(name_or_arn)?;
+        Ok(FoundProfile { arn: found.arn, id: found.id })
     }
 
-    fn keys(&self, profile_arn: &str, _session: &str) -> Result<IssuedKeys, ApiError> {
-        Err(ApiError::new("NoSuchEntity", format!("Instance Profile {profile_arn} cannot be found.")).with_status(404))
+    fn keys(&self, profile_arn: &str, session: &str) -> Result<IssuedKeys, ApiError> {
+        self.profile_keys(profile_arn, session)
     }
 }
 
