@@ -1,0 +1,3 @@
+//! Deployed REST APIs, served: the data plane of API Gateway.
+
+pub(crate) mod vtl;
