@@ -176,9 +176,9 @@ fn expressions() {
     renders("#set($x = 1)#set($x = $none)$x#set($x = 1/0)$x", "", "11");
     renders("#if('a' < 'b')x#{else}y#end", "", "y");
     renders(
-        "#set($n='w')#set($s=\"hello $n ${n}s ''q'' #if(true)i#end\")$s '' #set($t='it''s $n')$t",
+        "#set($n='w')#set($s=\"hello $n ${n}s ''q'' #if(true)i#end\")$s ''|#set($t='it''s $n')$t",
         "",
-        "hello w ws ''q'' i '' it's $n",
+        "hello w ws ''q'' i ''|it's $n",
     );
     renders("#set($s=\"say \"\"hi\"\"\")$s", "", "say \"hi\"");
     renders(
