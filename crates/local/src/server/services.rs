@@ -7,6 +7,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
+use crate::services::apigateway::ApiGateway;
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -30,10 +31,12 @@ impl Services {
     ) -> Result<Services, StartError> {
         let data_dir = settings.data_dir.as_path();
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
+        let apis = ApiGateway::open(data_dir, clock.clone()).map_err(failed("apigateway"))?;
         let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
+        by_name.insert("apigateway", Arc::new(apis));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
         by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));

@@ -1,0 +1,1 @@
+//! The control plane as an SDK sees it, one operation after another.
