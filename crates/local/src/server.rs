@@ -5,7 +5,9 @@
 //! folder is the last thing it lets go. `<data_dir>/server.json` tells where the server is and how to stop it.
 
 mod admin;
+mod backend;
 mod counts;
+mod dispatch;
 mod folder;
 mod front;
 mod loopback;

@@ -15,11 +15,20 @@ pub struct Settings {
     /// Whether throughput limits of the data planes are enforced (Kinesis: 1 MiB/s and 1,000 records/s in,
     /// 2 MiB/s and 5 calls/s out, for each shard).
     pub limits: bool,
+    /// How long other services do not know a new role, policy or instance profile, as on AWS for some seconds.
+    pub iam_propagation: Duration,
 }
 
 impl Settings {
-    /// The defaults: any port, a quarter of a second for asynchronous changes, limits as on AWS.
+    /// The defaults: any port, a quarter of a second for asynchronous changes, limits as on AWS, and IAM known
+    /// everywhere at once.
     pub fn new(data_dir: impl Into<PathBuf>) -> Settings {
-        Settings { data_dir: data_dir.into(), port: 0, settle: Duration::from_millis(250), limits: true }
+        Settings {
+            data_dir: data_dir.into(),
+            port: 0,
+            settle: Duration::from_millis(250),
+            limits: true,
+            iam_propagation: Duration::ZERO,
+        }
     }
 }

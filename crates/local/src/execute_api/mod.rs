@@ -31,13 +31,14 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method as Verb, Response};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub(crate) use address::{Address, address};
+use address::Address;
+pub(crate) use address::address;
 use backend::Backend;
 use compiled::{Cache, Compiled};
 use exchange::Exchange;
@@ -84,13 +85,10 @@ impl ExecuteApi {
         }
     }
 
-    /// Answers the call of an API.
-    pub(crate) async fn answer(
-        &self,
-        address: Address<'_>,
-        parts: &Parts,
-        body: Result<Bytes, BodyFault>,
-    ) -> Response<Bytes> {
+    /// Answers the call of an API; [`address`] has found that it is one.
+    pub(crate) async fn answer(&self, parts: &Parts, body: Result<Bytes, BodyFault>) -> Response<Bytes> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let address = address(host, parts.uri.path()).unwrap_or(Address { api_id: "", stage: "", path: "" });
         let request_id = Uuid::new_v4();
         let extended = STANDARD.encode(&request_id.as_bytes()[..11]);
         let request_id = request_id.to_string();

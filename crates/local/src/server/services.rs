@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
 use crate::services::apigateway::ApiGateway;
+use crate::services::iam::Iam;
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -20,6 +21,10 @@ pub(super) struct Services {
     by_name: HashMap<&'static str, Arc<dyn Service>>,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
+    /// Asked before every call of a role.
+    pub(super) iam: Iam,
+    /// Asked for what deployed APIs serve.
+    pub(super) apis: ApiGateway,
 }
 
 impl Services {
@@ -30,16 +35,18 @@ impl Services {
         credentials: &Arc<Credentials>,
     ) -> Result<Services, StartError> {
         let data_dir = settings.data_dir.as_path();
+        let iam = Iam::open(data_dir, clock.clone(), settings, Arc::clone(credentials)).map_err(failed("iam"))?;
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
         let apis = ApiGateway::open(data_dir, clock.clone()).map_err(failed("apigateway"))?;
         let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
-        by_name.insert("apigateway", Arc::new(apis));
+        by_name.insert("apigateway", Arc::new(apis.clone()));
+        by_name.insert("iam", Arc::new(iam.clone()));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
-        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));
+        by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials), iam.clone())));
 
         let source = |service: &Arc<dyn Service>| -> Source {
             let service = Arc::clone(service);
@@ -49,7 +56,7 @@ impl Services {
         let buckets = s3.clone();
         sources.push(Box::new(move |region| buckets.tagged(region)));
         by_name.insert("tagging", Arc::new(Tagging::new(sources)));
-        Ok(Services { by_name, s3 })
+        Ok(Services { by_name, s3, iam, apis })
     }
 
     /// The service of that signing name.

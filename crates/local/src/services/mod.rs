@@ -5,6 +5,7 @@
 //! seconds since the epoch. What is true only for the service (states, conflicts, limits) is decided here.
 
 pub mod apigateway;
+pub mod iam;
 pub mod kinesis;
 pub mod s3;
 pub mod ssm;
@@ -46,6 +47,12 @@ pub struct TaggedResource {
 pub trait Service: Send + Sync {
     /// Answers one request. An operation that is not there is `ApiError::unknown_operation`.
     fn call(&self, call: Call, input: Value) -> BoxFuture<'_, Result<Value, ApiError>>;
+
+    /// The ARNs that a call is about, where only the service itself can tell: by an iterator, or by a name that is not
+    /// the whole ARN. `None` leaves it to what the input says.
+    fn resources(&self, _call: &Call, _input: &Value) -> Option<Vec<String>> {
+        None
+    }
 
     /// Everything in this service and region that carries tags (none by default).
     fn tagged(&self, _region: &str) -> Vec<TaggedResource> {

@@ -1,30 +1,35 @@
 //! Security Token Service: who a caller is, and temporary credentials.
 //!
-//! A role's trust policy cannot be asked yet, because roles arrive with IAM: every role of the account may be assumed.
+//! Who may become a role is for [`Iam`] to say. Session policies and session tags are not there, and are refused.
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use time::Duration;
 
+use super::iam::{Context, Iam};
 use super::{Call, Service};
 use crate::credentials::{ACCOUNT, Credentials, IssuedKeys};
 use crate::wire::error::ApiError;
 
 const HOUR: i64 = 3600;
 
+/// What would change what a session may do, and is not there.
+const NOT_HERE: &[&str] =
+    &["Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts", "SerialNumber"];
+
 /// The service.
 pub struct Sts {
     credentials: Arc<Credentials>,
+    iam: Iam,
 }
 
 impl Sts {
-    /// The service over the keys of the local cloud.
-    pub fn new(credentials: Arc<Credentials>) -> Sts {
-        Sts { credentials }
+    /// The service over the keys of the local cloud and its roles.
+    pub fn new(credentials: Arc<Credentials>, iam: Iam) -> Sts {
+        Sts { credentials, iam }
     }
 
     fn get_caller_identity(&self, call: &Call) -> Value {
@@ -33,23 +38,38 @@ impl Sts {
         json!({"UserId": user_id, "Account": call.account, "Arn": call.principal})
     }
 
-    async fn assume_role(&self, input: &Value) -> Result<Value, ApiError> {
+    async fn assume_role(&self, call: &Call, input: &Value) -> Result<Value, ApiError> {
         let (role_arn, session) = (text(input, "RoleArn"), text(input, "RoleSessionName"));
-        let Some(role) = role_name(role_arn) else {
-            let message = format!("{role_arn} is invalid");
+        if !is_role(role_arn) {
+            return Err(ApiError::new("ValidationError", format!("{role_arn} is invalid")));
+        }
+        if let Some(member) = NOT_HERE.iter().find(|member| !input[**member].is_null()) {
+            let message = format!("the local cloud does not have {member} in AssumeRole; leave it out");
             return Err(ApiError::new("ValidationError", message));
-        };
+        }
         if !role_arn.starts_with(&format!("arn:aws:iam::{ACCOUNT}:")) {
             let message = format!("{role_arn} is not in the account {ACCOUNT}, the only one of the local cloud");
             return Err(ApiError::new("AccessDenied", message).with_status(403));
         }
-        let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}");
-        let assumed_role_id = format!("{}:{session}", role_id(role_arn));
+        let mut context = Context::default().with("sts:RoleSessionName", session);
+        if let Some(external) = input["ExternalId"].as_str() {
+            context = context.with("sts:ExternalId", external);
+        }
+        let (principal, longest) = self.iam.assume(&call.principal, role_arn, session, &context)?;
         let seconds = input["DurationSeconds"].as_i64().unwrap_or(HOUR);
-        let keys = self.issue(arn.clone(), assumed_role_id.clone(), seconds).await?;
+        if call.principal.contains(":assumed-role/") && seconds > HOUR {
+            let message =
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
+            return Err(ApiError::new("ValidationError", message));
+        }
+        if seconds > longest {
+            let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+            return Err(ApiError::new("ValidationError", message));
+        }
+        let keys = self.issue(principal.arn.clone(), principal.user_id.clone(), seconds).await?;
         Ok(json!({
             "Credentials": credentials_of(&keys),
-            "AssumedRoleUser": {"AssumedRoleId": assumed_role_id, "Arn": arn},
+            "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
         }))
     }
 
@@ -77,7 +97,7 @@ impl Service for Sts {
         async move {
             match call.operation.as_str() {
                 "GetCallerIdentity" => Ok(self.get_caller_identity(&call)),
-                "AssumeRole" => self.assume_role(&input).await,
+                "AssumeRole" => self.assume_role(&call, &input).await,
                 "GetSessionToken" => self.get_session_token(&call, &input).await,
                 other => Err(ApiError::unknown_operation("sts", other)),
             }
@@ -90,19 +110,11 @@ fn text<'a>(input: &'a Value, member: &str) -> &'a str {
     input[member].as_str().unwrap_or_default()
 }
 
-/// The last part of `arn:aws:iam::000000000000:role/some/path/name`.
-fn role_name(arn: &str) -> Option<&str> {
+/// Such as `arn:aws:iam::000000000000:role/some/path/name`.
+fn is_role(arn: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", _, "iam", "", _, resource] = parts.as_slice() else { return None };
-    resource.strip_prefix("role/")?.rsplit('/').next().filter(|name| !name.is_empty())
-}
-
-/// The same for the same role, as AWS's ids are.
-fn role_id(role_arn: &str) -> String {
-    let digest = Sha256::digest(role_arn);
-    let letters =
-        digest.iter().take(17).map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]));
-    format!("AROA{}", letters.collect::<String>())
+    matches!(parts.as_slice(), ["arn", _, "iam", "", _, resource]
+        if resource.strip_prefix("role/").and_then(|path| path.rsplit('/').next()).is_some_and(|name| !name.is_empty()))
 }
 
 fn credentials_of(keys: &IssuedKeys) -> Value {
