@@ -5,6 +5,7 @@
 //! folder is the last thing it lets go. `<data_dir>/server.json` tells where the server is and how to stop it.
 
 mod admin;
+mod authorise;
 mod backend;
 mod counts;
 mod dispatch;

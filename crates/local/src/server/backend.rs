@@ -74,7 +74,6 @@ impl Backend for Dispatch {
                 principal: &role.arn,
                 access_key: "",
                 request_id: &call.request_id,
-                by_integration: true,
             };
             match self.answer(asked, &request).await {
                 Ok(response) => Ok(response),

@@ -12,10 +12,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
+use super::authorise;
 use super::counts::Counter;
 use super::services::Services;
 use crate::credentials::{ACCOUNT, Credentials, Identity};
-use crate::services::iam::Context;
 use crate::services::{Call, Service};
 use crate::wire::error::ApiError;
 use crate::wire::model::Model;
@@ -30,8 +30,6 @@ pub(super) struct Asked<'a> {
     pub(super) principal: &'a str,
     pub(super) access_key: &'a str,
     pub(super) request_id: &'a str,
-    /// Whether the call is made by an integration, as its role.
-    pub(super) by_integration: bool,
 }
 
 /// The services and what stands before them.
@@ -93,9 +91,7 @@ impl Dispatch {
         let Some(target) = self.services.get(service) else {
             return Err(ApiError::unknown_operation(service, &call.operation));
         };
-        if asked.by_integration {
-            self.authorise(service, &call, &input, target.as_ref())?;
-        }
+        authorise::check(&self.services, service, model.protocol, &call, &input, request)?;
         let output = self.call(target, call, input).await?;
         answer::success(model, operation, &output, asked.request_id).map_err(|misfit| ApiError::internal(&misfit))
     }
@@ -104,13 +100,6 @@ impl Dispatch {
     pub(super) async fn finish(&self) {
         self.calls.close();
         self.calls.wait().await;
-    }
-
-    /// Whether the policies of the integration's role allow the call.
-    fn authorise(&self, service: &str, call: &Call, input: &Value, target: &dyn Service) -> Result<(), ApiError> {
-        let resources = target.resources(call, input).unwrap_or_else(|| vec![resource(service, call, input)]);
-        let action = format!("{service}:{}", call.operation);
-        self.services.iam.authorize(&call.principal, &action, &resources, &Context::default())
     }
 
     async fn call(&self, target: Arc<dyn Service>, call: Call, input: Value) -> Result<Value, ApiError> {
@@ -124,15 +113,5 @@ impl Dispatch {
             return answer;
         }
         self.calls.spawn(running).await.unwrap_or_else(|ended| Err(ApiError::internal(&ended)))
-    }
-}
-
-/// The ARN that the input names, or all.
-fn resource(service: &str, call: &Call, input: &Value) -> String {
-    let named = |member: &str| input[member].as_str();
-    match (service, named("StreamARN"), named("StreamName")) {
-        ("kinesis", Some(arn), _) => arn.to_owned(),
-        ("kinesis", None, Some(name)) => format!("arn:aws:kinesis:{}:{}:stream/{name}", call.region, call.account),
-        _ => "*".to_owned(),
     }
 }

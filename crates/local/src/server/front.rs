@@ -196,7 +196,6 @@ impl Front {
             principal: &identity.principal_arn,
             access_key: claim.access_key(),
             request_id,
-            by_integration: false,
         };
         self.dispatch.answer(asked, &full).await.map_err(refuse)
     }

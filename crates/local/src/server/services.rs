@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
 use crate::services::apigateway::ApiGateway;
-use crate::services::iam::Iam;
+use crate::services::iam::{Context, Iam};
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -38,7 +38,7 @@ impl Services {
         let iam = Iam::open(data_dir, clock.clone(), settings, Arc::clone(credentials)).map_err(failed("iam"))?;
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
         let apis = ApiGateway::open(data_dir, clock.clone()).map_err(failed("apigateway"))?;
-        let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
+        let secrets = Arc::new(Keys { credentials: Arc::clone(credentials), iam: iam.clone() });
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
@@ -69,9 +69,21 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(service: &'static str) -
     move |source| StartError::Service { service, source: Box::new(source) }
 }
 
-impl Secrets for Credentials {
+/// What S3 asks about keys, since it checks signatures and permissions for itself.
+struct Keys {
+    credentials: Arc<Credentials>,
+    iam: Iam,
+}
+
+impl Secrets for Keys {
     fn secret_of(&self, access_key: &str) -> Option<SecretOfKey> {
-        let identity = self.lookup(access_key).filter(|identity| !self.expired(identity))?;
+        let identity = self.credentials.lookup(access_key).filter(|identity| !self.credentials.expired(identity))?;
         Some(SecretOfKey { secret: identity.secret.clone(), session_token: identity.session_token.clone() })
+    }
+
+    fn may(&self, access_key: &str, action: &str, resource: &str, context: &Context) -> Result<(), String> {
+        let identity = self.credentials.lookup(access_key).ok_or_else(|| "Access Denied".to_owned())?;
+        let allowed = self.iam.authorize(&identity.principal_arn, action, &[resource.to_owned()], context);
+        allowed.map_err(|error| error.message)
     }
 }

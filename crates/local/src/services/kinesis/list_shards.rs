@@ -110,6 +110,13 @@ fn continued(streams: &Streams, call: &Call, request: &Value, token: &str, now: 
     Ok((stream, Some(page.after), page.filter))
 }
 
+/// The id of the stream that a page token goes on with.
+pub(super) fn stream_of(streams: &Streams, token: &str) -> Option<u128> {
+    let contents = streams.seal.open(TokenKind::ShardPage, token)?;
+    let page: Page = serde_json::from_slice(&contents).ok()?;
+    u128::from_str_radix(&page.stream, 16).ok()
+}
+
 fn read_filter(filter: &Value, document: &StreamDocument, now: i64) -> Result<Filter, ApiError> {
     let kind = input::required_text(filter, "Type");
     let shard = input::text(filter, "ShardId");

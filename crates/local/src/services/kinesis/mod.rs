@@ -16,6 +16,7 @@
 //! streams and shards of an account is not limited; on-demand streams do not grow; registered consumers (enhanced
 //! fan-out) are not there.
 
+mod about;
 mod background;
 mod create;
 mod describe;
@@ -120,6 +121,10 @@ impl Service for Kinesis {
             }
         }
         .boxed()
+    }
+
+    fn resources(&self, call: &Call, input: &Value) -> Option<Vec<String>> {
+        Some(about::streams_named(&self.streams, call, input))
     }
 
     fn tagged(&self, region: &str) -> Vec<TaggedResource> {

@@ -1,6 +1,7 @@
 //! Who may ask: the keys of the local cloud, checked by `s3s` against the signature, for buckets of the region that
 //! was signed.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,18 +11,27 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::DeleteObjectsInput;
 use s3s::host::{S3Host, VirtualHost};
-use s3s::{S3Error, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Result, s3_error};
 use subtle::ConstantTimeEq;
 
 use super::Cloud;
 use super::index::Read;
+use super::permissions::{self, Needed};
 use crate::credentials::ACCOUNT;
+use crate::services::iam::Context;
 
 /// The credentials of the local cloud.
 pub trait Secrets: Send + Sync {
     /// The secret of an access key; `None` if there is no such key, or no longer.
     fn secret_of(&self, access_key: &str) -> Option<SecretOfKey>;
+
+    /// Whether the owner of the key may do `action`, such as `s3:GetObject`, on a resource; the text says why not. By
+    /// default everybody with a key may do everything.
+    fn may(&self, _access_key: &str, _action: &str, _resource: &str, _context: &Context) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// What belongs to an access key.
@@ -55,7 +65,8 @@ impl S3Auth for Auth {
     }
 }
 
-/// Refuses anonymous requests, temporary keys without their session token, and buckets that are another's or elsewhere.
+/// Refuses anonymous requests, temporary keys without their session token, buckets that are another's or elsewhere, and
+/// what the policies of a role do not allow.
 pub(super) struct Access {
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) cloud: Arc<Cloud>,
@@ -90,7 +101,34 @@ impl S3Access for Access {
         }
         Box::pin(std::future::ready(judged))
     }
+
+    /// The keys are in the body, so `check` could not judge them. Those that may not be deleted are refused one by one.
+    fn delete_objects<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        request: &'life1 mut S3Request<DeleteObjectsInput>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        let access_key = request.credentials.as_ref().map(|keys| keys.access_key.clone()).unwrap_or_default();
+        let mut kept = Kept::default();
+        for object in &request.input.delete.objects {
+            let versioned = object.version_id.is_some();
+            let Needed { action, resource } = permissions::to_delete(&request.input.bucket, &object.key, versioned);
+            if let Err(why) = self.secrets.may(&access_key, &action, &resource, &Context::default()) {
+                kept.0.insert((object.key.clone(), object.version_id.clone()), why);
+            }
+        }
+        request.extensions.insert(kept);
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
+
+/// Keys with their versions that a DeleteObjects may not delete, and why; in the extensions of its request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(pub(super) HashMap<(String, Option<String>), String>);
 
 impl Access {
     fn judge(&self, context: &S3AccessContext<'_>) -> S3Result<()> {
@@ -108,7 +146,33 @@ impl Access {
             return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
         }
         check_owner(context)?;
-        self.check_region(context)
+        self.check_region(context)?;
+        self.check_permissions(context, &credentials.access_key)
+    }
+
+    fn check_permissions(&self, context: &S3AccessContext<'_>, access_key: &str) -> S3Result<()> {
+        let known = permissions::known_of(context);
+        let may = |needed: &Needed| {
+            let allowed = self.secrets.may(access_key, &needed.action, &needed.resource, &known);
+            allowed.map_err(|why| s3_error!(AccessDenied, "{why}"))
+        };
+        for needed in permissions::needed(context) {
+            may(&needed)?;
+        }
+        // Who may not list a bucket does not learn that a key is not there (API reference, `GetObject`).
+        let (Some(bucket), Some(key)) = (context.s3_path().get_bucket_name(), context.s3_path().get_object_key())
+        else {
+            return Ok(());
+        };
+        if !["GetObject", "HeadObject"].contains(&context.s3_op().name()) {
+            return Ok(());
+        }
+        let Err(refused) = may(&permissions::to_list(bucket)) else { return Ok(()) };
+        let there = self.cloud.index.look(|transaction| {
+            transaction.bucket(bucket)?;
+            Ok(transaction.latest(bucket, key)?.is_some_and(|(_, record)| !record.delete_marker))
+        })?;
+        if there { Ok(()) } else { Err(refused) }
     }
 
     /// AWS has an endpoint for each region, so there a request may also have come to the wrong one and be redirected

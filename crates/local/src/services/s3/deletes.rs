@@ -4,6 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::Cloud;
+use super::access::Kept;
 use super::bucket_settings::malformed_xml;
 use super::conditions::WriteConditions;
 use super::index::{Deleted, Read, Refusal, Writer};
@@ -33,6 +34,7 @@ pub(super) async fn delete_many(
     cloud: &Cloud,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<DeleteObjectsOutput> {
+    let kept = request.extensions.get::<Kept>().cloned().unwrap_or_default();
     let DeleteObjectsInput { bucket, delete: Delete { objects, quiet }, .. } = request.input;
     if objects.is_empty() || objects.len() > MOST_KEYS {
         return Err(malformed_xml());
@@ -47,6 +49,10 @@ pub(super) async fn delete_many(
         for object in objects {
             let conditions = WriteConditions { if_match: object.e_tag.map(ETagCondition::ETag), if_none_match: None };
             let wanted = Wanted { key: object.key, version: object.version_id, conditions };
+            if let Some(why) = kept.0.get(&(wanted.key.clone(), wanted.version.clone())) {
+                outcomes.push((wanted, Err(s3_error!(AccessDenied, "{why}"))));
+                continue;
+            }
             let outcome = match delete(writer, versioning, &bucket, &wanted, now) {
                 Ok(deleted) => Ok(deleted),
                 Err(Refusal::Answer(error)) => Err(error),

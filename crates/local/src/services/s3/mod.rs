@@ -32,6 +32,7 @@ mod lists;
 mod multipart;
 mod objects;
 mod operation;
+mod permissions;
 mod policy;
 mod ranges;
 mod reads;
