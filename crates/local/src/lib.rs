@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod credentials;
+mod execute_api;
 pub mod log;
 mod machine;
 mod private_file;

@@ -6,7 +6,9 @@
 
 mod admin;
 mod authorise;
+mod backend;
 mod counts;
+mod dispatch;
 mod folder;
 mod front;
 pub(crate) mod loopback;

@@ -5,42 +5,39 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::counts::{Counter, RequestCounts};
+use super::counts::RequestCounts;
+use super::dispatch::{Asked, Dispatch};
 use super::folder::Status;
 use super::loopback::{Host, host_of};
 use super::s3_signs::{Signs, is_s3};
 use super::services::Services;
-use super::{StartError, admin, authorise};
+use super::{StartError, admin};
 use crate::clock::Clock;
-use crate::credentials::{ACCOUNT, Credentials, Identity};
-use crate::services::Call;
+use crate::credentials::{Credentials, Identity};
+use crate::execute_api::backend::Backend;
+use crate::execute_api::{self, BodyFault, ExecuteApi};
 use crate::services::s3::operation_of;
 use crate::settings::Settings;
 use crate::wire::error::ApiError;
 use crate::wire::model::{Model, Protocol};
-use crate::wire::sigv4::{self, Fault, SigningKeys};
-use crate::wire::{answer, auth, catalogue, request as wire_request, validate};
+use crate::wire::sigv4::{self, Fault};
+use crate::wire::{answer, auth, catalogue, request as wire_request};
 
 /// The body of an answer: bytes at once, or a stream from S3.
 pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -57,11 +54,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub(super) struct Front {
     settings: Settings,
     clock: Clock,
-    credentials: Arc<Credentials>,
-    signing_keys: SigningKeys,
-    services: Services,
-    counter: Counter,
-    calls: TaskTracker,
+    dispatch: Arc<Dispatch>,
+    apis: ExecuteApi,
     status: Status,
     stop_requested: CancellationToken,
     /// Let go when the last request is done, and not before.
@@ -89,6 +83,9 @@ impl Front {
         let credentials = Arc::new(Credentials::open(&settings.data_dir, clock.clone())?);
         let endpoint = format!("http://127.0.0.1:{port}");
         let services = Services::open(&settings, &clock, &credentials, &endpoint)?;
+        let dispatch = Arc::new(Dispatch::new(credentials, services));
+        let backend = Arc::clone(&dispatch) as Arc<dyn Backend>;
+        let apis = ExecuteApi::new(&settings.data_dir, clock.clone(), backend);
         let status = Status {
             pid: std::process::id(),
             port,
@@ -97,18 +94,7 @@ impl Front {
             started_at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
             token: hex::encode(rand::random::<[u8; 32]>()),
         };
-        Ok(Front {
-            settings,
-            clock,
-            credentials,
-            signing_keys: SigningKeys::default(),
-            services,
-            counter: Counter::default(),
-            calls: TaskTracker::new(),
-            status,
-            stop_requested: CancellationToken::new(),
-            _lock: lock,
-        })
+        Ok(Front { settings, clock, dispatch, apis, status, stop_requested: CancellationToken::new(), _lock: lock })
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -124,11 +110,11 @@ impl Front {
     }
 
     pub(super) fn credentials(&self) -> &Credentials {
-        &self.credentials
+        &self.dispatch.credentials
     }
 
     pub(super) fn services(&self) -> &Services {
-        &self.services
+        &self.dispatch.services
     }
 
     pub(super) fn status(&self) -> &Status {
@@ -140,7 +126,7 @@ impl Front {
     }
 
     pub(super) fn counts(&self) -> RequestCounts {
-        self.counter.snapshot()
+        self.dispatch.counter.snapshot()
     }
 
     pub(super) fn stop_requested(&self) -> &CancellationToken {
@@ -149,8 +135,7 @@ impl Front {
 
     /// Waits for calls whose clients have gone.
     pub(super) async fn finish_calls(&self) {
-        self.calls.close();
-        self.calls.wait().await;
+        self.dispatch.finish().await;
     }
 
     /// Answers any request.
@@ -165,6 +150,9 @@ impl Front {
         if host == Host::Itself && request.uri().path().starts_with("/_pinfra/") {
             return whole(admin::answer(&request, &self.status, &self.counts(), &self.stop_requested));
         }
+        if is_api_call(&request) {
+            return self.deployed_api(request).await;
+        }
         if is_s3(&signs_of(&request)) {
             return self.s3(request).await;
         }
@@ -177,8 +165,8 @@ impl Front {
 
     async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
         let operation = operation_of(&request);
-        self.counter.count("s3", operation.name, operation.mutates);
-        let mut response = self.services.s3.handle(request).await;
+        self.dispatch.counter.count("s3", operation.name, operation.mutates);
+        let mut response = self.dispatch.services.s3.handle(request).await;
         // S3 has a name of its own for it; clients that look for the common one find it as well.
         if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
             response.headers_mut().insert(answer::REQUEST_ID, request_id);
@@ -202,26 +190,30 @@ impl Front {
 
         let body = read_body(&parts, body, body_limit(addressed.service)).await.map_err(refuse)?;
         let full = view(&parts, &body);
-        self.authenticate(&addressed, &full).map_err(|fault| refuse(auth::refusal(&fault, model.protocol)))?;
-
-        let routed = wire_request::route(addressed.service, model, &full).map_err(refuse)?;
-        let operation = routed.operation;
-        self.counter.count(addressed.service, &operation.name, operation.mutating);
-        let input = wire_request::read(model, &routed, &full).map_err(refuse)?;
-        validate::validate(model, operation, &input).map_err(refuse)?;
-
-        let call = Call {
-            operation: operation.name.clone(),
-            region: addressed.claim.region().to_owned(),
-            account: ACCOUNT.to_owned(),
-            principal: addressed.identity.principal_arn.clone(),
-            access_key: addressed.claim.access_key().to_owned(),
-            request_id: request_id.to_owned(),
+        let Addressed { service, claim, identity, .. } = &addressed;
+        self.dispatch
+            .authenticate(claim, identity, &full)
+            .map_err(|fault| refuse(auth::refusal(&fault, model.protocol)))?;
+        let asked = Asked {
+            service,
+            model,
+            region: claim.region(),
+            principal: &identity.principal_arn,
+            access_key: claim.access_key(),
+            request_id,
         };
-        let allowed = authorise::check(&self.services, addressed.service, model.protocol, &call, &input, &full);
-        allowed.map_err(refuse)?;
-        let output = self.call(addressed.service, call, input).await.map_err(refuse)?;
-        answer::success(model, operation, &output, request_id).map_err(|misfit| refuse(ApiError::internal(&misfit)))
+        self.dispatch.answer(asked, &full).await.map_err(refuse)
+    }
+
+    /// A call of a deployed API, which need not be signed.
+    async fn deployed_api(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts, body, execute_api::MAX_BODY).await.map_err(|error| match error.status {
+            Some(413) => BodyFault::TooLarge,
+            Some(408) => BodyFault::TooSlow,
+            _ => BodyFault::Broken,
+        });
+        whole(Box::pin(self.apis.answer(&parts, body)).await)
     }
 
     /// Finds out, from the head alone, which service is asked and by whom.
@@ -239,36 +231,10 @@ impl Front {
             let model = is_form.then(|| catalogue::service("sts")).flatten().map(|(_, model)| model);
             return Err(Refused { model, error: unknown_service(claim.service(), head) });
         };
-        let Some(identity) = self.credentials.lookup(claim.access_key()) else {
+        let Some(identity) = self.dispatch.credentials.lookup(claim.access_key()) else {
             return Err(Refused { model: Some(model), error: auth::refusal(&Fault::UnknownKey, model.protocol) });
         };
         Ok(Addressed { service, model, claim, identity })
-    }
-
-    fn authenticate(&self, addressed: &Addressed<'_>, request: &wire_request::Request<'_>) -> Result<(), Fault> {
-        let Addressed { claim, identity, .. } = addressed;
-        // Not the clock of the services: a test may have moved that one, and the client signs with the real time.
-        sigv4::verify(claim, request, &identity.secret, &self.signing_keys, OffsetDateTime::now_utc())?;
-        if !identity.has_token(claim.security_token.as_deref()) {
-            return Err(Fault::InvalidToken);
-        }
-        if self.credentials.expired(identity) { Err(Fault::ExpiredToken) } else { Ok(()) }
-    }
-
-    async fn call(&self, service: &str, call: Call, input: Value) -> Result<Value, ApiError> {
-        let Some(target) = self.services.get(service) else {
-            return Err(ApiError::unknown_operation(service, &call.operation));
-        };
-        // A service that panics has failed one request, not the server.
-        let running = AssertUnwindSafe(async move { target.call(call, input).await }).catch_unwind();
-        let mut running = Box::pin(running.map(|ended| {
-            ended.unwrap_or_else(|_| Err(ApiError::new("InternalFailure", "the service panicked").with_status(500)))
-        }));
-        // Most calls end without waiting for anything, and are spared the way to another task and back.
-        if let Poll::Ready(answer) = futures::poll!(&mut running) {
-            return answer;
-        }
-        self.calls.spawn(running).await.unwrap_or_else(|ended| Err(ApiError::internal(&ended)))
     }
 }
 
@@ -284,6 +250,11 @@ fn unknown_service(service: &str, head: &wire_request::Request<'_>) -> ApiError 
     let asked = operation.map_or_else(|| format!("{} {}", head.method, head.path), str::to_owned);
     let message = format!("the local cloud does not have the service {service}, which was asked for {asked}");
     ApiError::new("UnknownOperationException", message)
+}
+
+fn is_api_call(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    execute_api::address(host.unwrap_or_default(), request.uri().path()).is_some()
 }
 
 fn signs_of(request: &Request<Incoming>) -> Signs<'_> {
