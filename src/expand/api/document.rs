@@ -159,8 +159,6 @@ fn integration(call: &Call, place: &Place, role: &Input<String>) -> Integration 
 /// `Data` may be anything: what cannot be cleaned is rejected later, with its reason, where it can be looked at.
 fn record_model() -> Value {
     json!({
-        "$schema": "http://json-schema.org/draft-04/schema#",
-        "title": "Record",
         "type": "object",
         "required": ["Data", "PartitionKey"],
         "properties": {"PartitionKey": partition_key()},
@@ -170,8 +168,6 @@ fn record_model() -> Value {
 /// At most 500 records a call (Kinesis API reference, `PutRecords`).
 fn records_model() -> Value {
     json!({
-        "$schema": "http://json-schema.org/draft-04/schema#",
-        "title": "Records",
         "type": "object",
         "required": ["records"],
         "properties": {
