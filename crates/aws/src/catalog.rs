@@ -1,4 +1,5 @@
-//! Every kind there is. A new kind is one line here, which planning, `explain`, the docs and the tests read.
+//! Every kind there is, each after the kinds that it may need: `down` goes by that order where state is lost. A new kind
+//! is one line here, which planning, `explain`, the docs and the tests read.
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
@@ -8,6 +9,10 @@ use crate::api_gateway::rest_api::RestApi;
 use crate::api_gateway::stage::Stage;
 use crate::api_gateway::usage_plan::UsagePlan;
 use crate::clients::Clients;
+use crate::ec2::elastic_ip::ElasticIp;
+use crate::ec2::instance::Instance;
+use crate::ec2::key_pair::KeyPair;
+use crate::ec2::security_group::SecurityGroup;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
 
@@ -24,11 +29,15 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Stream,
+    SecurityGroup,
+    KeyPair,
     Bucket,
+    Stream,
     RestApi,
     Deployment,
     Stage,
     ApiKey,
     UsagePlan,
+    Instance,
+    ElasticIp,
 }

@@ -7,6 +7,7 @@
 pub mod api_gateway;
 pub mod catalog;
 pub mod clients;
+pub mod ec2;
 pub mod error;
 pub mod kinesis;
 pub mod meter;

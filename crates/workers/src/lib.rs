@@ -3,5 +3,11 @@
 //! Workers know neither the planner nor the local cloud. Each is told all it needs by a config of its own
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
+pub mod clean;
 pub mod config;
+pub mod emulator;
+pub mod lake;
+pub mod query;
 pub mod report;
+pub mod sample;
+pub mod sql;

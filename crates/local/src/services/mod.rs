@@ -5,6 +5,7 @@
 //! seconds since the epoch. What is true only for the service (states, conflicts, limits) is decided here.
 
 pub mod apigateway;
+pub mod ec2;
 pub mod kinesis;
 pub mod s3;
 pub mod ssm;
