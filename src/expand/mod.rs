@@ -1,5 +1,6 @@
 //! A stack file becomes a graph of resources: names, defaults, fan-out. Pure.
 
+mod api;
 mod lake;
 mod streams;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 
 use pinfra_aws::tags::{Tags, ownership};
 use pinfra_engine::state::Place;
+use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Graph, GraphError, Node};
 use serde::Serialize;
 use serde_json::Value;
@@ -19,6 +21,11 @@ pub fn expand(stack: &Stack, place: &Place) -> Result<Graph, Vec<GraphError>> {
     nodes.extend(stack.lake.as_ref().map(|lake| lake::bucket(stack, lake, place)));
     if let Some(streams) = &stack.streams {
         nodes.extend(stack.tables.iter().map(|table| streams::stream(stack, streams, table)));
+    }
+    if let Some(section) = &stack.api {
+        let name = format!("{}-{}-api", *stack.name, place.region);
+        let arn = Input::Known(format!("arn:aws:iam::{}:role/{name}", place.account));
+        nodes.extend(api::nodes(stack, section, place, &api::Role { arn, policies: Vec::new() }));
     }
     let protected = stack.protect.iter().map(|protected| protected.value.clone()).collect();
     Ok(Graph::new(nodes)?.protecting(protected))

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::names::partition;
+
 /// The longest that API Gateway waits for an integration, in milliseconds, and what it takes where nothing is said
 /// ("Integration timeout", API Gateway quotas).
 pub const TIMEOUT_MILLIS: i32 = 29_000;
@@ -131,6 +133,11 @@ impl Document {
         let text = serde_json::to_string(self).expect("a document can be written as JSON");
         hex::encode(Sha256::digest(text))[..32].to_owned()
     }
+}
+
+/// The URI of an integration with an action of an AWS service: `arn:aws:apigateway:us-east-1:kinesis:action/PutRecord`.
+pub fn service_action(region: &str, service: &str, action: &str) -> String {
+    format!("arn:{}:apigateway:{region}:{service}:action/{action}", partition(region))
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ pub(super) async fn retag(clients: &Clients, arn: &str, old: &Tags, new: &Tags) 
     Ok(())
 }
 
-fn partition(region: &str) -> &'static str {
+/// The partition of a region, the second part of its ARNs.
+pub(super) fn partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",

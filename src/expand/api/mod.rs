@@ -1,0 +1,127 @@
+//! The `api` section: a REST API in front of the streams, its stage, and a key for those who may call.
+
+mod document;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinfra_aws::api_gateway::api_key::ApiKeyInputs;
+use pinfra_aws::api_gateway::deployment::DeploymentInputs;
+use pinfra_aws::api_gateway::rest_api::RestApiInputs;
+use pinfra_aws::api_gateway::stage::StageInputs;
+use pinfra_aws::api_gateway::usage_plan::{PlanStage, UsagePlanInputs};
+use pinfra_engine::state::Place;
+use pinfra_engine::value::{Input, Reference};
+use pinfra_engine::{Address, Node};
+
+use super::{node, tags};
+use crate::spec::{Api, ApiAuth, Stack};
+
+/// Calls a second and at once over all callers. Half of what an account has by default (API Gateway quotas), so that
+/// one stage cannot take all of it.
+const THROTTLE_RATE: f64 = 5_000.0;
+const THROTTLE_BURST: i32 = 2_500;
+
+/// The role that the API writes to the streams as.
+pub(super) struct Role {
+    /// Its ARN.
+    pub(super) arn: Input<String>,
+    /// What must be there before the role can be used: its policies.
+    pub(super) policies: Vec<Address>,
+}
+
+/// The address of the REST API.
+fn rest_api() -> Address {
+    Address::new("api_gateway/rest_api", "api")
+}
+
+/// The address of the API key.
+fn api_key() -> Address {
+    Address::new("api_gateway/api_key", "api")
+}
+
+/// The API with what it takes to call it.
+pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place, role: &Role) -> Vec<Node> {
+    let document = document::document(place, api, &role.arn);
+    let mut nodes = vec![
+        deployment(stack, api, document.hash(), role),
+        stage(stack, api),
+        node(
+            stack,
+            rest_api(),
+            &RestApiInputs {
+                name: (*stack.name).clone(),
+                description: format!("takes events for the stack {}", *stack.name),
+                endpoint: "REGIONAL".to_owned(),
+                document,
+                tags: tags(stack, &rest_api()),
+            },
+            secrets(&[(api.auth.from_env || api.admin.from_env, "document")]),
+            api.place,
+        ),
+    ];
+    if *api.auth.get() == ApiAuth::Key {
+        nodes.push(key(stack, api));
+        nodes.push(usage_plan(stack, api));
+    }
+    nodes
+}
+
+/// A deployment freezes an API that can be called, so it comes after what its role may do.
+fn deployment(stack: &Stack, api: &Api, document_hash: String, role: &Role) -> Node {
+    let inputs = DeploymentInputs { rest_api: output(rest_api(), "id"), document_hash };
+    let made = node(stack, deployment_address(), &inputs, BTreeSet::new(), api.place);
+    Node { after: role.policies.clone(), ..made }
+}
+
+fn stage(stack: &Stack, api: &Api) -> Node {
+    let inputs = StageInputs {
+        rest_api: output(rest_api(), "id"),
+        deployment: output(deployment_address(), "deployment_id"),
+        name: api.stage.get().clone(),
+        throttle_rate: Some(THROTTLE_RATE),
+        throttle_burst: Some(THROTTLE_BURST),
+        variables: BTreeMap::new(),
+        tags: tags(stack, &stage_address()),
+    };
+    node(stack, stage_address(), &inputs, secrets(&[(api.stage.from_env, "name")]), api.stage.place)
+}
+
+fn key(stack: &Stack, api: &Api) -> Node {
+    let inputs = ApiKeyInputs {
+        name: (*stack.name).clone(),
+        description: format!("lets events into the stack {}", *stack.name),
+        enabled: true,
+        tags: tags(stack, &api_key()),
+    };
+    node(stack, api_key(), &inputs, BTreeSet::new(), api.auth.place)
+}
+
+fn usage_plan(stack: &Stack, api: &Api) -> Node {
+    let address = Address::new("api_gateway/usage_plan", "api");
+    let inputs = UsagePlanInputs {
+        name: (*stack.name).clone(),
+        description: format!("who may send events to the stack {}", *stack.name),
+        stages: vec![PlanStage { rest_api: output(rest_api(), "id"), stage: output(stage_address(), "name") }],
+        keys: vec![output(api_key(), "id")],
+        throttle: None,
+        quota: None,
+        tags: tags(stack, &address),
+    };
+    node(stack, address, &inputs, BTreeSet::new(), api.auth.place)
+}
+
+fn deployment_address() -> Address {
+    Address::new("api_gateway/deployment", "api")
+}
+
+fn stage_address() -> Address {
+    Address::new("api_gateway/stage", "api")
+}
+
+fn output(address: Address, output: &str) -> Input<String> {
+    Input::Reference(Reference { address, output: output.to_owned() })
+}
+
+fn secrets(fields: &[(bool, &str)]) -> BTreeSet<String> {
+    fields.iter().filter(|(secret, _)| *secret).map(|(_, field)| (*field).to_owned()).collect()
+}
