@@ -171,12 +171,13 @@ async fn rows_of_mysql_are_posted_as_they_are() {
     assert!(report.last_error.is_some(), "it noticed that its connection was gone");
     let rows = api.rows();
     let pins: Vec<&str> = rows["streaming-pin"].keys().map(String::as_str).collect();
+    // JSON is another name for LONGTEXT in MariaDB; in MySQL it is a type, whose values are posted as JSON.
     assert_eq!(
         pins,
         [
-            r#"{"index":0,"title":"Ünï – 🌞","big":18446744073709551615,"exact":"12345678901234567890.1234","price":12.5,"yes":5,"kind":"b","doc":{"a":[1,null]},"day":"2020-08-28","od`d":0.30000000000000004,"fine":"2020-08-28T03:52:47.250000"}"#,
+            r#"{"index":0,"title":"Ünï – 🌞","big":18446744073709551615,"exact":"12345678901234567890.1234","price":12.5,"yes":5,"kind":"b","doc":"{\"a\": [1, null]}","day":"2020-08-28","od`d":0.30000000000000004,"fine":"2020-08-28T03:52:47.250000"}"#,
             r#"{"index":1,"title":null,"big":null,"exact":null,"price":null,"yes":null,"kind":null,"doc":null,"day":null,"od`d":null,"fine":null}"#,
-            r#"{"index":2,"title":"","big":0,"exact":0.0,"price":0.0,"yes":0,"kind":"a","doc":null,"day":null,"od`d":-1e300,"fine":null}"#,
+            r#"{"index":2,"title":"","big":0,"exact":0.0,"price":0.0,"yes":0,"kind":"a","doc":null,"day":null,"od`d":-1e+300,"fine":null}"#,
         ]
     );
     let places: Vec<&str> = rows["streaming-geo"].keys().map(String::as_str).collect();
