@@ -4,6 +4,7 @@
 //! *failed* and another may succeed. A failed attempt may have had its effect all the same (the answer was lost, or the
 //! API failed after Kinesis had the record), which is told apart.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -101,8 +102,13 @@ impl Api {
             .timeout(ANSWER)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("pinfra-emulator/", env!("CARGO_PKG_VERSION")));
-        if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        let host = url.host_str().unwrap_or_default();
+        if matches!(host, "127.0.0.1" | "localhost" | "[::1]") {
             http = http.no_proxy();
+        }
+        if host.ends_with(".localhost") {
+            // "Name resolution libraries SHOULD always return the IP loopback address" (RFC 6761, section 6.3); not all do.
+            http = http.no_proxy().resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
         }
         let http = http.build().map_err(|error| EmulatorError::Http(chain(&error)))?;
         let (region, auth) = (target.region.clone(), target.auth.clone());

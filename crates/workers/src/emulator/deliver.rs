@@ -12,7 +12,7 @@ use super::journal::Post;
 
 /// An event that was answered with failures this often, while at least as many others were accepted, is the trouble
 /// itself: it is refused. Otherwise the API is in trouble, and the event waits for as long as that takes.
-const TRIES: u64 = 10;
+const TRIES: u64 = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 

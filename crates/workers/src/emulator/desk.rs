@@ -40,6 +40,8 @@ struct Mood {
     /// Since when nothing but failures were seen, and the last of them.
     failing: Option<(Instant, String)>,
     unwell: bool,
+    /// All that was asked for, once it has an outcome.
+    finished: Option<u64>,
     /// Reasons of refusals that were logged.
     logged: BTreeSet<String>,
 }
@@ -101,6 +103,10 @@ impl Desk {
     /// may be under way.
     pub(super) fn tell(&self, rate: f64, full: bool) {
         let mut mood = self.mood();
+        if let Some(count) = mood.finished {
+            self.teller.works(format!("done: {count} events were posted"));
+            return;
+        }
         let ended = mood.ended;
         mood.seconds.push_back(ended);
         if mood.seconds.len() > SECONDS + 1 {
@@ -134,7 +140,8 @@ impl Desk {
 
     /// All events that were asked for have an outcome.
     pub(super) fn finished(&self, count: u64) {
-        self.teller.works(format!("done: {count} events were posted"));
+        self.mood().finished = Some(count);
+        self.tell(0.0, false);
     }
 
     fn went_wrong(&self, reason: &str) {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nothing queues but the few posts that are read ahead, so memory is bounded at any rate: an API that is slower than
-//! the rate makes the emulator lag. What is told is what the [`journal`] says.
+//! the rate makes the emulator lag. What is told is what the journal says.
 
 mod api;
 mod deliver;
@@ -38,8 +38,8 @@ use self::pace::Pace;
 use crate::config::EmulatorConfig;
 use crate::report::Teller;
 
-/// How long what is under way may take to finish when the emulator is to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long what is under way may take to finish when the emulator is to stop: less than the agent's 5 s.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// Why the emulator cannot run. What may pass by itself is none of these: the emulator stays, says so in its report and
 /// tries again.
@@ -131,7 +131,7 @@ async fn post(
         while let Some(done) = deliveries.try_join_next() {
             done??;
         }
-        let Some(slot) = unless(&desk.stop, slots.clone().acquire_owned()).await else { return Ok(()) };
+        let Some(Ok(slot)) = unless(&desk.stop, slots.clone().acquire_owned()).await else { return Ok(()) };
         let post = match unfinished.next() {
             Some(post) => {
                 desk.journal().again(post.number)?;
