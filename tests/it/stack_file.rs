@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pinfra::report::diagnostic::{Look, draw, events};
-use pinfra::spec::{self, Capacity, Encryption, MAX_BYTES, Problems, Stack, Target};
+use pinfra::spec::{self, Capacity, Checks, Encryption, MAX_BYTES, Problems, Stack, Target};
 use proptest::prelude::*;
 
 /// A folder with what the stack files below refer to.
@@ -42,7 +42,7 @@ fn env(name: &str) -> Option<String> {
 
 /// Parses a text as if it stood in `dev.yaml` of a folder; messages name it so.
 fn parse_in(folder: &Path, text: &str) -> Result<Stack, Problems> {
-    spec::parse(&folder.join("dev.yaml"), text, &env)
+    spec::parse(&folder.join("dev.yaml"), text, &env, Checks::File)
 }
 
 fn parse(text: &str) -> Result<Stack, Problems> {
@@ -285,7 +285,7 @@ fn events_have_places() {
 // ---- files
 
 fn load_error(path: &Path) -> String {
-    let problems = spec::load(path, &env).unwrap_err();
+    let problems = spec::load(path, &env, Checks::File).unwrap_err();
     draw(&problems, PLAIN).replace(&format!("{}", path.display()), "PATH")
 }
 
@@ -320,7 +320,7 @@ fn a_folder_with_one_yaml_file_gets_a_hint() {
 
 fn shipped(name: &str) -> Stack {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name);
-    spec::load(&path, &env).unwrap_or_else(|problems| panic!("{}", draw(&problems, PLAIN)))
+    spec::load(&path, &env, Checks::FileAndSql).unwrap_or_else(|problems| panic!("{}", draw(&problems, PLAIN)))
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn schema_and_completions_are_data() {
 
 /// Whatever is read, it is a stack or problems that can be drawn; and a stack is read the same again.
 fn survives(text: &str) {
-    match spec::parse(Path::new("any.yaml"), text, &env) {
+    match spec::parse(Path::new("any.yaml"), text, &env, Checks::File) {
         Ok(stack) => {
             draw(&stack.warnings(), PLAIN);
             draw(&stack.not_built_errors(), PLAIN);
