@@ -5,6 +5,7 @@
 
 pub mod clean;
 pub mod config;
+pub mod emulator;
 pub mod lake;
 pub mod query;
 pub mod report;
