@@ -122,6 +122,19 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         show: Option<String>,
     },
+    /// Ask the Delta tables: an analysis by name, or any SQL; without NAME, the analyses that there are
+    Query {
+        /// The analysis; with --sql, the stack
+        name: Option<String>,
+        /// The stack's name or its stack file; absent when one stack is recorded
+        stack: Option<String>,
+        /// A query of your own, such as "SELECT count(*) FROM pin"
+        #[arg(long, value_name = "SQL")]
+        sql: Option<String>,
+        /// How to print the answer
+        #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+        format: RowFormat,
+    },
     /// The resource graph
     Graph {
         /// The stack file
@@ -148,6 +161,17 @@ pub enum Command {
         #[command(subcommand)]
         command: LocalCommand,
     },
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// Columns for people, up to 1,000 rows.
+    Table,
+    /// Comma-separated, with a line of names.
+    Csv,
+    /// An array of objects.
+    Json,
 }
 
 /// How a graph is written.

@@ -45,7 +45,7 @@ fn stack_file(dir: &Path) -> String {
     let folder = dir.canonicalize().ok();
     let name = folder.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or(TEMPLATE_NAME);
     let named = TEMPLATE.replacen(&format!("name: {TEMPLATE_NAME}"), &format!("name: {name}"), 1);
-    match spec::parse(&dir.join(STACK_FILE), named.as_str(), &|_| None) {
+    match spec::parse(&dir.join(STACK_FILE), named.as_str(), &|_| None, spec::Checks::File) {
         Ok(stack) if *stack.name == name => named,
         _ => TEMPLATE.to_owned(),
     }

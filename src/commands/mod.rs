@@ -9,6 +9,7 @@ mod init;
 mod local;
 mod outputs;
 mod plan;
+mod query;
 mod run;
 mod schema;
 mod stacks;
@@ -53,6 +54,10 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status { stack } => {
             let healthy = on_runtime(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))
+        }
+        Command::Query { name, stack, sql, format } => {
+            let asked = query::Asked { name: name.as_deref(), stack: stack.as_deref(), sql: sql.as_deref(), format };
+            on_runtime(query::run(context, asked)).map(|()| 0)
         }
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }

@@ -8,7 +8,7 @@ use pinfra_engine::{Lock, StateStore};
 use super::context::Context;
 use crate::cli::TargetArg;
 use crate::report::{Failure, count};
-use crate::spec::{self, Stack, Target};
+use crate::spec::{self, Checks, Stack, Target};
 
 /// The folder of the local cloud, which is not a stack's.
 pub(super) const LOCAL: &str = "local";
@@ -88,12 +88,17 @@ pub(super) fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
 
 /// Reads a stack file. Warnings are for `validate`; here only what is wrong counts.
 pub(super) fn load(path: &Path) -> Result<Stack, Failure> {
-    Ok(spec::load(path, &spec::environment_variable)?)
+    Ok(spec::load(path, &spec::environment_variable, Checks::File)?)
+}
+
+/// Reads a stack file and the SQL that it names.
+pub(super) fn load_with_sql(path: &Path) -> Result<Stack, Failure> {
+    Ok(spec::load(path, &spec::environment_variable, Checks::FileAndSql)?)
 }
 
 /// Reads a stack file whose resources are about to be made: sections that this version cannot make are errors.
 pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
-    let stack = load(path)?;
+    let stack = load_with_sql(path)?;
     let problems = stack.not_built_errors();
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }

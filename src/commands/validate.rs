@@ -11,7 +11,7 @@ use crate::spec::{Capacity, Stack};
 
 /// Checks the file; everything that is wrong goes to stderr, or as events to stdout.
 pub(super) fn run(context: &Context, path: &Path) -> Result<(), Failure> {
-    let stack = stacks::load(path)?;
+    let stack = stacks::load_with_sql(path)?;
     context.warn(&stack.warnings())?;
     context.tell(&format!("{} is right: {}", path.display(), summary(&stack)));
     if context.global.json {

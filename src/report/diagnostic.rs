@@ -7,7 +7,7 @@ use serde_json::json;
 use terminal_size::terminal_size_of;
 
 use super::Paint;
-use crate::spec::{Place, Problem, Problems, Severity};
+use crate::spec::{Place, Problem, Problems, Severity, Source};
 
 /// Drawn one by one, more than this many would hide the first ones.
 const MOST_DRAWN: usize = 50;
@@ -42,19 +42,23 @@ pub fn draw(problems: &Problems, look: Look) -> String {
         .with_context_lines(1)
         .with_primary_span_start();
     let path = problems.source.path.display().to_string();
-    let source = NamedSource::new(&path, problems.source.shown());
+    let stack_file = named(&problems.source);
     let mut drawn = String::new();
     for problem in problems.iter().take(MOST_DRAWN) {
-        let too_long =
-            problem.labels.iter().any(|(place, _)| longest_line_around(&problems.source.text, *place) > LONGEST_LINE);
-        let at = problem.labels.first().filter(|_| too_long).map(|(place, _)| problems.source.location(*place));
-        let one = Drawn { problem, source: &source, at };
+        let file = problems.source_of(problem);
+        let too_long = problem.labels.iter().any(|(place, _)| longest_line_around(&file.text, *place) > LONGEST_LINE);
+        let at = problem.labels.first().filter(|_| too_long).map(|(place, _)| file.location(*place));
+        let other = problem.file.as_deref().map(named);
+        let one = Drawn { problem, source: other.as_ref().unwrap_or(&stack_file), at };
         let mut text = String::new();
         // Writing to a string cannot fail, and drawing only if a label is outside of the text: then the line has to do.
         if handler.render_report(&mut text, &one).is_err() {
             text = format!("{}: {}\n", problem.severity.name(), problem.message);
         }
         drawn.push_str(text.trim_start_matches('\n'));
+        if let Some(place) = problem.named_at {
+            drawn.push_str(&format!("  named at {}\n", problems.source.location(place)));
+        }
         drawn.push('\n');
     }
     if let Some(counts) = counts(problems) {
@@ -65,6 +69,11 @@ pub fn draw(problems: &Problems, look: Look) -> String {
         drawn.push_str(&format!("{path}: {counts}\n"));
     }
     drawn
+}
+
+/// A file as miette shows it, without what must not be shown.
+fn named(file: &Source) -> NamedSource<String> {
+    NamedSource::new(file.path.display().to_string(), file.shown())
 }
 
 /// The longest of the lines that would be drawn for a place: its own and those before and after.
@@ -86,31 +95,36 @@ fn counts(problems: &Problems) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Every problem as one JSON event a line. `file`, `line` and `column` are those of the first label.
+/// Every problem as one JSON event a line. `file`, `line` and `column` are those of the first label; `named_at` says where the
+/// stack file names that file, when it is another one.
 pub fn events(problems: &Problems) -> String {
     let mut lines = String::new();
     for problem in problems.iter() {
-        let labels: Vec<_> = problem.labels.iter().map(|(place, text)| label_event(problems, *place, text)).collect();
-        let first = problem.labels.first().map(|(place, _)| problems.source.line_column(place.start));
-        let event = json!({
+        let file = problems.source_of(problem);
+        let labels: Vec<_> = problem.labels.iter().map(|(place, text)| label_event(file, *place, text)).collect();
+        let first = problem.labels.first().map(|(place, _)| file.line_column(place.start));
+        let mut event = json!({
             "event": "diagnostic",
             "severity": problem.severity.name(),
             "message": problem.message,
-            "file": problems.source.path.display().to_string(),
+            "file": file.path.display().to_string(),
             "line": first.map(|(line, _)| line),
             "column": first.map(|(_, column)| column),
             "labels": labels,
             "help": problem.help,
         });
+        if let Some(place) = problem.named_at {
+            event["named_at"] = problems.source.location(place).into();
+        }
         lines.push_str(&event.to_string());
         lines.push('\n');
     }
     lines
 }
 
-fn label_event(problems: &Problems, place: Place, text: &str) -> serde_json::Value {
-    let (line, column) = problems.source.line_column(place.start);
-    let (end_line, end_column) = problems.source.line_column(place.end());
+fn label_event(file: &Source, place: Place, text: &str) -> serde_json::Value {
+    let (line, column) = file.line_column(place.start);
+    let (end_line, end_column) = file.line_column(place.end());
     json!({ "line": line, "column": column, "end_line": end_line, "end_column": end_column, "text": text })
 }
 

@@ -6,6 +6,7 @@ pub mod out;
 pub mod paint;
 pub mod plan;
 pub mod progress;
+pub mod rows;
 pub mod summary;
 pub mod svg;
 

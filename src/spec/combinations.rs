@@ -1,5 +1,6 @@
 //! What the sections say together: a part that needs another one, and settings that exclude each other.
 
+use super::cleaning;
 use super::cluster::{arn_region, is_express};
 use super::place::Place;
 use super::problem::Problem;
@@ -9,6 +10,7 @@ use super::workers::EventSource;
 
 pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack) {
     check_tables(reader, stack);
+    check_cleaning(reader, stack);
     check_brokers(reader, stack);
     check_cluster_region(reader, stack);
     check_workers(reader, stack);
@@ -111,6 +113,26 @@ fn check_tables(reader: &mut Reader<'_>, stack: &Stack) {
                 problem.at(place, "nothing to make").help("add tables, such as `tables: { clicks: { key: id } }`"),
             );
         }
+    }
+}
+
+/// A cleaner needs SQL for every table.
+fn check_cleaning(reader: &mut Reader<'_>, stack: &Stack) {
+    let Some(cleaner) = stack.workers.as_ref().and_then(|workers| workers.cleaner.as_ref()) else { return };
+    for table in stack.tables.iter().filter(|table| table.sql.is_none() && !table.clean_written) {
+        let name = &table.name;
+        let help = match cleaning::built_in_key(name) {
+            Some(key) => format!(
+                "the SQL that is built in for `{name}` has the key `{key}`; for another, name a file with `clean`"
+            ),
+            None => format!("write it, and name the file: `{name}: {{ key: {}, clean: {name}.sql }}`", *table.key),
+        };
+        reader.report(
+            Problem::error(format!("there is no SQL that cleans the table `{name}`"))
+                .at(name.place, "has no `clean`")
+                .at(cleaner.place, "cleans every table")
+                .help(help),
+        );
     }
 }
 

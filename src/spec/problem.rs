@@ -1,4 +1,5 @@
-//! What is wrong with a stack file: problems with their places, all of them, in the order of the file.
+//! What is wrong with a stack file, or with a file that it names: problems with their places, all of them, in the order of
+//! the stack file.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,12 +37,23 @@ pub struct Problem {
     pub labels: Vec<(Place, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// The other file that the labels are places in, such as one with SQL; absent when it is the stack file.
+    pub file: Option<Arc<Source>>,
+    /// Where the stack file names that other file.
+    pub named_at: Option<Place>,
 }
 
 impl Problem {
     /// An error without a place yet.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            labels: Vec::new(),
+            help: None,
+            file: None,
+            named_at: None,
+        }
     }
 
     /// A warning without a place yet.
@@ -63,6 +75,14 @@ impl Problem {
         self
     }
 
+    /// Says that the places are in another file, and where the stack file names it.
+    #[must_use]
+    pub fn in_file(mut self, file: Arc<Source>, named_at: Place) -> Self {
+        self.file = Some(file);
+        self.named_at = Some(named_at);
+        self
+    }
+
     /// Says what to do, when there is something to say.
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
@@ -74,7 +94,7 @@ impl Problem {
 /// All that is wrong with one stack file.
 #[derive(Clone)]
 pub struct Problems {
-    /// The file, to show the places in.
+    /// The stack file, to show the places in.
     pub source: Arc<Source>,
     list: Vec<Problem>,
 }
@@ -82,7 +102,9 @@ pub struct Problems {
 impl Problems {
     /// Problems of one file, put in the order of the file.
     pub fn new(source: Arc<Source>, mut list: Vec<Problem>) -> Self {
-        list.sort_by_key(|problem| problem.labels.first().map(|(place, _)| *place));
+        let first = |problem: &Problem| problem.labels.first().map(|(place, _)| *place);
+        let file = |problem: &Problem| problem.file.as_ref().map(|file| file.path.clone());
+        list.sort_by_key(|problem| (problem.named_at.or_else(|| first(problem)), file(problem), first(problem)));
         // An alias (`*name`) brings the same mistake to every place that uses it.
         list.dedup();
         Self { source, list }
@@ -91,6 +113,11 @@ impl Problems {
     /// The problems in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()
+    }
+
+    /// The file that a problem's labels are places in.
+    pub fn source_of<'a>(&'a self, problem: &'a Problem) -> &'a Source {
+        problem.file.as_ref().unwrap_or(&self.source)
     }
 
     /// Whether there are none.
@@ -123,8 +150,8 @@ impl fmt::Display for Problems {
                 f.write_str("\n")?;
             }
             match problem.labels.first() {
-                Some((place, _)) => f.write_str(&self.source.location(*place))?,
-                None => write!(f, "{}", self.source.path.display())?,
+                Some((place, _)) => f.write_str(&self.source_of(problem).location(*place))?,
+                None => write!(f, "{}", self.source_of(problem).path.display())?,
             }
             write!(f, ": {}: {}", problem.severity.name(), problem.message)?;
         }

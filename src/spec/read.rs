@@ -18,8 +18,8 @@ use super::source::Source;
 use super::stack::{Stack, Target};
 use super::value::Value;
 use super::{
-    api, client, cluster, combinations, connector, lake, lifetime, names, network, paths, streams, tables, tags,
-    workers,
+    Checks, analyses, api, cleaning, client, cluster, combinations, connector, lake, lifetime, names, network, paths,
+    streams, tables, tags, workers,
 };
 
 /// The sections whose places are remembered.
@@ -43,12 +43,21 @@ const SECTIONS: &[&str] = &[
 ];
 
 /// Reads a stack from the text of a file in `folder`, or says everything that is wrong with it.
-pub(super) fn read(source: Source, folder: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Stack, Problems> {
+pub(super) fn read(
+    source: Source,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    checks: Checks,
+) -> Result<Stack, Problems> {
     let source = Arc::new(source);
     let failed = |problem: Problem| Problems::new(Arc::clone(&source), vec![problem]);
     let root = node::parse(&source).map_err(failed)?.ok_or_else(|| failed(empty(&source)))?;
     let mut reader = Reader::new(&source, folder, env);
     let stack = read_root(&mut reader, &source, &root);
+    if let (Some(stack), Checks::FileAndSql) = (&stack, checks) {
+        let schemas = cleaning::check(&mut reader, stack);
+        analyses::check(&mut reader, stack, &schemas);
+    }
     let problems = reader.problems;
     match stack {
         Some(stack) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {

@@ -9,7 +9,7 @@ use super::problem::Problem;
 /// The largest stack file that is read. Ten thousand tables fit in it; a log file given by mistake does not.
 pub const MAX_BYTES: u64 = 1024 * 1024;
 
-/// A stack file's path and text.
+/// The path and the text of a stack file, or of a file that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The path as the user gave it.
@@ -79,6 +79,23 @@ impl Source {
         }
         shown
     }
+}
+
+/// Reads a file that the stack file names; `what` is what a message calls it.
+pub(super) fn read_named(path: &Path, what: &str) -> Result<String, Problem> {
+    let cannot = |error: &std::io::Error| Problem::error(format!("{what} cannot be read: {}", reason(error)));
+    let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Problem::error(format!("{what} is larger than 1 MiB")).help("check that it is the right file"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Problem::error(format!("{what} is not UTF-8 text: line {line} has a byte that cannot be there"))
+            .help("save the file as UTF-8")
+    })
 }
 
 /// Reads a stack file, or says why it cannot be one.

@@ -24,7 +24,7 @@ use super::workers::Workers;
 use super::{names, schema};
 
 /// The sections whose resources this version makes.
-const BUILT: &[&str] = &["name", "target", "region", "tags", "tables", "streams", "lake", "protect"];
+const BUILT: &[&str] = &["name", "target", "region", "tags", "tables", "streams", "lake", "analyses", "protect"];
 
 /// A streaming data pipeline, as one file describes it. Every part may be left out.
 #[derive(Clone, Debug, JsonSchema)]

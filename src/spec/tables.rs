@@ -1,9 +1,11 @@
 //! `tables`: the kinds of events that flow through the stack.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 
+use super::cleaning;
 use super::environment::mentions_variable;
 use super::fields::named_entries;
 use super::nearest::quoted;
@@ -12,6 +14,7 @@ use super::paths;
 use super::place::{Place, Spanned};
 use super::problem::Problem;
 use super::reader::{Reader, variable_refused};
+use super::source::Source;
 use super::value::Value;
 
 /// What a table may be called: it becomes part of a topic, a stream and a folder, and is a name in SQL. Without a hyphen,
@@ -34,6 +37,12 @@ pub struct Table {
     /// A file with the SQL that cleans its rows
     #[schemars(with = "Option<String>")]
     pub clean: Option<Value<PathBuf>>,
+    /// The SQL itself: of that file, or what is built in for `pin`, `geo` and `user`.
+    #[schemars(skip)]
+    pub sql: Option<Arc<Source>>,
+    /// Whether the file says `clean` at all: one that could not be read is no missing one.
+    #[schemars(skip)]
+    pub(super) clean_written: bool,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Table> {
@@ -54,13 +63,20 @@ fn read_table(reader: &mut Reader<'_>, name: &str, name_place: Place, node: &Nod
         return None;
     }
     let mut fields = reader.fields::<Table>(node, &format!("`tables.{}`", quoted(name).trim_matches('`')))?;
-    let clean = fields.text(reader, "clean").and_then(|path| paths::file(reader, &path, "`clean`", Some("sql")));
+    let clean = fields.text(reader, "clean");
+    let clean_written = clean.is_some();
+    let clean = clean.and_then(|path| paths::file(reader, &path, "`clean`", Some("sql")));
     let called = fields.called("key");
     let key = fields.required(reader, "key", help).and_then(|key| reader.identity(key, &called));
     fields.finish();
     let key = key?;
     check_key(reader, &key);
-    Some(Table { name: Spanned::new(name.to_owned(), name_place), key, clean })
+    let sql = match &clean {
+        Some(path) => cleaning::read(reader, path),
+        None if clean_written => None,
+        None => cleaning::built_in(name, &key),
+    };
+    Some(Table { name: Spanned::new(name.to_owned(), name_place), key, clean, sql, clean_written })
 }
 
 fn check_name(reader: &mut Reader<'_>, name: &str, place: Place) {

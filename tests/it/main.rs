@@ -4,6 +4,7 @@
 
 mod interrupted;
 mod kill;
+mod query;
 mod scale;
 mod stack_file;
 mod stacks;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pinfra::report::diagnostic::{Look, draw, events};
-use pinfra::spec::{self, Capacity, Encryption, MAX_BYTES, Problems, Stack, Target};
+use pinfra::spec::{self, Capacity, Checks, Encryption, MAX_BYTES, Problems, Stack, Target};
 use proptest::prelude::*;
 
 /// A folder with what the stack files below refer to.
@@ -17,7 +17,17 @@ fn folder() -> tempfile::TempDir {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    write("clean/pin.sql", "select 1");
+    write("clean/pin.sql", "-- reads: index\nSELECT parse_int(\"index\") AS ind FROM events\n");
+    write(
+        "clean/typo.sql",
+        "-- reads: id, title\nSELECT\n  parse_int(id) AS id,\n  upper(titel) AS title\nFROM events\n",
+    );
+    write("clean/filter.sql", "-- reads: id\nSELECT id FROM events WHERE id <> ''\n");
+    write("clean/headless.sql", "SELECT id FROM events\n");
+    write("clean/torn.sql", "-- reads: id\nSELECT id FROM events AS\n");
+    write("questions/counts.sql", "-- How many?\nSELECT count(*) AS n, max(post_yaer) AS last FROM pin\n");
+    write("questions/right.sql", "-- Which are rejected?\nSELECT reason, ind FROM rejects CROSS JOIN pin\n");
+    write("questions/writes.sql", "-- None.\nDROP TABLE pin\n");
     write("clean/notes.txt", "");
     write("empty/notes.txt", "");
     write("plugin.tar", "");
@@ -42,7 +52,7 @@ fn env(name: &str) -> Option<String> {
 
 /// Parses a text as if it stood in `dev.yaml` of a folder; messages name it so.
 fn parse_in(folder: &Path, text: &str) -> Result<Stack, Problems> {
-    spec::parse(&folder.join("dev.yaml"), text, &env)
+    spec::parse(&folder.join("dev.yaml"), text, &env, Checks::FileAndSql)
 }
 
 fn parse(text: &str) -> Result<Stack, Problems> {
@@ -177,7 +187,7 @@ mistakes! {
     api_open: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: { auth: none }\n";
     api_open_admin: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: { auth: none, admin: true }\n";
     workers_alone: "name: dev\nworkers:\n  emulator: {}\n  gateway: {}\n  cleaner: { schedule: \"0 12 * * *\" }\n";
-    workers_ports: "name: dev\ntables: { pin: { key: id } }\ncluster: {}\nclient: {}\nlake: {}\nstreams: {}\napi: {}\nworkers:\n  emulator: { port: 80 }\n  gateway: { port: 8082 }\n  cleaner: { port: 8082 }\n";
+    workers_ports: "name: dev\ntables: { pin: { key: index } }\ncluster: {}\nclient: {}\nlake: {}\nstreams: {}\napi: {}\nworkers:\n  emulator: { port: 80 }\n  gateway: { port: 8082 }\n  cleaner: { port: 8082 }\n";
     workers_cron: "name: dev\nlake: { use: pins }\nclient: {}\nworkers:\n  cleaner: { streaming: false, schedule: \"0 25 * * *\" }\n";
     workers_cron_of_six_fields: "name: dev\nlake: { use: pins }\nclient: {}\nworkers:\n  cleaner: { streaming: false, schedule: \"0 0 12 * * *\" }\n";
     workers_cleaner_idle: "name: dev\nlake: {}\nclient: {}\nworkers:\n  cleaner: { streaming: false }\n";
@@ -190,6 +200,9 @@ mistakes! {
     clean_missing: "name: dev\nstreams: {}\ntables:\n  pin: { key: index, clean: clean/pni.sql }\n  geo: { key: ind, clean: clean/notes.txt }\n  user: { key: ind, clean: clean }\n";
     analyses_without_sql: "name: dev\nlake: {}\nanalyses: empty\n";
     analyses_missing: "name: dev\nanalyses: analysis\n";
+    sql_mistakes: "name: dev\nstreams: {}\ntables:\n  a: { key: id, clean: clean/typo.sql }\n  b: { key: id, clean: clean/filter.sql }\n  c: { key: id, clean: clean/headless.sql }\n  d: { key: id, clean: clean/torn.sql }\n  e: { key: index, clean: clean/filter.sql }\n";
+    sql_mistakes_in_analyses: "name: dev\nstreams: {}\nlake: {}\ntables: { pin: { key: index } }\nanalyses: questions\n";
+    sql_missing_for_the_cleaner: "name: dev\nstreams: {}\nlake: {}\nclient: {}\ntables: { clicks: { key: id }, pin: { key: id }, geo: { key: ind } }\nworkers: { cleaner: {} }\n";
     protect_unknown: "name: dev\nlake: {}\nstreams: {}\ntables: { pin: { key: id } }\nprotect:\n  - kinesis/streem\n  - bucket\n  - kinesis/stream.pni\n  - s3/bucket.lake\n";
     ttl_unreadable: "name: dev\nlake: {}\nttl: 8 parsecs\n";
     ttl_too_short: "name: dev\nlake: {}\nttl: 5s\n";
@@ -285,7 +298,7 @@ fn events_have_places() {
 // ---- files
 
 fn load_error(path: &Path) -> String {
-    let problems = spec::load(path, &env).unwrap_err();
+    let problems = spec::load(path, &env, Checks::File).unwrap_err();
     draw(&problems, PLAIN).replace(&format!("{}", path.display()), "PATH")
 }
 
@@ -320,7 +333,7 @@ fn a_folder_with_one_yaml_file_gets_a_hint() {
 
 fn shipped(name: &str) -> Stack {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name);
-    spec::load(&path, &env).unwrap_or_else(|problems| panic!("{}", draw(&problems, PLAIN)))
+    spec::load(&path, &env, Checks::FileAndSql).unwrap_or_else(|problems| panic!("{}", draw(&problems, PLAIN)))
 }
 
 #[test]
@@ -451,7 +464,7 @@ fn schema_and_completions_are_data() {
 
 /// Whatever is read, it is a stack or problems that can be drawn; and a stack is read the same again.
 fn survives(text: &str) {
-    match spec::parse(Path::new("any.yaml"), text, &env) {
+    match spec::parse(Path::new("any.yaml"), text, &env, Checks::File) {
         Ok(stack) => {
             draw(&stack.warnings(), PLAIN);
             draw(&stack.not_built_errors(), PLAIN);

@@ -84,6 +84,11 @@ impl Sandbox {
 
     /// Clients of the running local cloud. Each call makes new ones with connections of their own.
     pub(crate) async fn clients(&self) -> Clients {
+        Clients::connect(&self.connection()).await.unwrap()
+    }
+
+    /// How to reach the running local cloud.
+    pub(crate) fn connection(&self) -> Connection {
         let text = std::fs::read(self.folder.path().join(".pinfra/local/credentials.json")).unwrap();
         let keys: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let endpoint = Endpoint {
@@ -91,9 +96,7 @@ impl Sandbox {
             access_key: keys["access_key_id"].as_str().unwrap().to_owned(),
             secret_key: keys["secret_access_key"].as_str().unwrap().to_owned(),
         };
-        Clients::connect(&Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint), apis: None })
-            .await
-            .unwrap()
+        Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint), apis: None }
     }
 
     /// The streams that the local cloud holds, those that are being deleted too.

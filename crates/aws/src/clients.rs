@@ -39,6 +39,13 @@ pub struct Connection {
     pub apis: Option<String>,
 }
 
+impl Connection {
+    /// The same for programs that bring their own clients: region, endpoint and credentials. Nothing is called yet.
+    pub async fn sdk_config(&self) -> SdkConfig {
+        config(self, &Meter::default()).await
+    }
+}
+
 /// An endpoint that answers for all services.
 #[derive(Clone)]
 pub struct Endpoint {

@@ -31,7 +31,7 @@ pub(super) fn fields(sql: &str) -> Result<Vec<String>, SqlError> {
     }
     if fields.is_empty() {
         return Err(At::new(1, 1, 1)
-            .error("it does not say which fields of an event it reads")
+            .error("this SQL does not say which fields of an event it reads")
             .help("begin the file with a comment such as `-- reads: index, title`"));
     }
     Ok(fields)

@@ -17,7 +17,9 @@ const RETRY: Duration = Duration::from_secs(20);
 pub(super) fn amazon_s3(bucket: &str, config: &SdkConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     // Whoever was first has chosen; a second choice is refused and means nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned));
+    // A config that was made without the environment (no service settings in it) is not to be led elsewhere by it.
+    let of_s3 = config.service_config().and_then(|_| std::env::var("AWS_ENDPOINT_URL_S3").ok());
+    let endpoint = of_s3.or_else(|| config.endpoint_url().map(str::to_owned));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(config.region().map_or("us-east-1", AsRef::as_ref))

@@ -1,0 +1,160 @@
+//! `pinfra query`: an analysis by name, or any SQL, over the Delta tables of a stack. Reads only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pinfra_engine::State;
+use pinfra_workers::lake::Lake;
+use pinfra_workers::query::{QueryError, SqlError, TableSet, query};
+use serde_json::json;
+
+use super::context::Context;
+use super::stacks::{Chosen, choose};
+use super::{local, stacks};
+use crate::cli::RowFormat;
+use crate::report::Failure;
+use crate::report::rows::Rows;
+use crate::spec::nearest::nearest;
+use crate::spec::{self, Analysis, Problems, Source, Stack};
+
+/// What was asked on the command line.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// An analysis; the stack when there is SQL.
+    pub(super) name: Option<&'a str>,
+    /// The stack.
+    pub(super) stack: Option<&'a str>,
+    /// A query.
+    pub(super) sql: Option<&'a str>,
+    /// How to print the answer.
+    pub(super) format: RowFormat,
+}
+
+/// Asks, or lists what can be asked.
+pub(super) async fn run(context: &Context, asked: Asked<'_>) -> Result<(), Failure> {
+    match (asked.sql, asked.name) {
+        (Some(_), Some(name)) if asked.stack.is_some() => {
+            Err(Failure::new(format!("`{name}` and `--sql` are two queries")).hint("name an analysis or give SQL"))
+        }
+        (Some(sql), stack) => {
+            let sql = Arc::new(Source::new("--sql", sql));
+            ask(context, &choose(context, stack)?, &sql, asked.format).await
+        }
+        // A stack file in the place of an analysis: its analyses are listed.
+        (None, Some(name)) if name.ends_with(".yaml") || name.ends_with(".yml") => {
+            list(context, &known(Some(&stacks::load(Path::new(name))?))?)
+        }
+        (None, Some(name)) => {
+            let file = asked.stack.filter(|stack| Path::new(stack).is_file());
+            let file = file.map(|file| stacks::load(Path::new(file))).transpose()?;
+            let analysis = find(name, known(file.as_ref())?)?;
+            ask(context, &choose(context, asked.stack)?, &analysis.sql, asked.format).await
+        }
+        (None, None) => list(context, &known(None)?),
+    }
+}
+
+/// The analyses of a stack file, or those that are built in.
+fn known(stack: Option<&Stack>) -> Result<Vec<Analysis>, Failure> {
+    match stack {
+        Some(stack) => {
+            let source = Arc::clone(&stack.source);
+            spec::analyses(stack).map_err(|problem| Failure::Problems(Problems::new(source, vec![problem])))
+        }
+        None => Ok(spec::built_in_analyses()),
+    }
+}
+
+fn find(name: &str, mut analyses: Vec<Analysis>) -> Result<Analysis, Failure> {
+    if let Some(at) = analyses.iter().position(|analysis| analysis.name == name) {
+        return Ok(analyses.swap_remove(at));
+    }
+    let names = analyses.iter().map(|analysis| analysis.name.as_str());
+    let near = nearest(name, names.clone()).or_else(|| names.clone().find(|known| known.starts_with(name)));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            format!("there are {}; those of a stack's own are found by its file: `pinfra query {name} STACK.yaml`", {
+                names.collect::<Vec<_>>().join(", ")
+            })
+        }
+    };
+    Err(Failure::new(format!("there is no analysis `{name}`")).hint(hint))
+}
+
+fn list(context: &Context, analyses: &[Analysis]) -> Result<(), Failure> {
+    let width = analyses.iter().map(|analysis| analysis.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for analysis in analyses {
+        let question = analysis.question().unwrap_or_default();
+        text.push_str(format!("{:width$}  {question}", analysis.name).trim_end());
+        text.push('\n');
+    }
+    let values: Vec<_> =
+        analyses.iter().map(|analysis| json!({"name": analysis.name, "question": analysis.question()})).collect();
+    context.result(&text, "analyses", json!({ "analyses": values }))
+}
+
+async fn ask(context: &Context, chosen: &Chosen, sql: &Arc<Source>, format: RowFormat) -> Result<(), Failure> {
+    let gone = || {
+        Failure::new(format!("the stack `{}` has no lake to ask, since nothing of it is there", chosen.name))
+            .hint("`pinfra up` makes it")
+    };
+    let state = chosen.state.as_ref().filter(|state| !state.resources.is_empty()).ok_or_else(gone)?;
+    let place = state.place.as_ref().ok_or_else(gone)?;
+    let Some(bucket) = bucket(state, chosen.file.as_ref()) else {
+        return Err(Failure::new(format!("the stack `{}` has no lake", chosen.name)).hint(
+            "add `lake: {}` and a cleaner to its stack file; where the lake is a bucket that existed, give the file",
+        ));
+    };
+    let target = stacks::recorded_target(place);
+    let connection = local::connect_if_running(context, target, &place.region).await?;
+    let config = Box::pin(connection.sdk_config()).await;
+    let lake = Lake::with(&bucket, &config).map_err(|error| Failure::from_error(&error))?;
+    let tables = tables(state, chosen.file.as_ref());
+    let answer = Box::pin(query(&lake, TableSet::Stream, &tables, &sql.text)).await;
+    let mut answer = answer.map_err(|error| failure(sql, error))?;
+    let mut rows = Rows::new(format, context.global.json, &answer.schema());
+    while let Some(batch) = answer.next().await.map_err(|error| failure(sql, error))? {
+        if !rows.write(&batch)? {
+            break;
+        }
+    }
+    let left_out = rows.finish()?;
+    if left_out {
+        context.tell("there are more rows; `--format csv` and `--format json` print all of them");
+    }
+    Ok(())
+}
+
+/// The bucket of the lake: that of the stack, or the one that its file uses.
+fn bucket(state: &State, file: Option<&Stack>) -> Option<String> {
+    let lake = |(address, _): &(&pinfra_engine::Address, _)| address.kind() == "s3/bucket" && address.name() == "lake";
+    let made = state.resources.iter().find(lake).and_then(|(_, record)| record.outputs.get("name")?.as_str());
+    let used = || file?.lake.as_ref()?.existing.as_ref().map(|bucket| bucket.value.clone());
+    made.map(str::to_owned).or_else(used)
+}
+
+/// The names of the stack's tables: each has a stream of its name, and the file lists those that it has now.
+fn tables(state: &State, file: Option<&Stack>) -> Vec<String> {
+    let streams = state.resources.keys().filter(|address| address.kind() == "kinesis/stream");
+    let mut names: Vec<String> = streams.map(|address| address.name().to_owned()).collect();
+    names.extend(file.iter().flat_map(|stack| &stack.tables).map(|table| table.name.value.clone()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn failure(sql: &Arc<Source>, error: QueryError) -> Failure {
+    match error {
+        QueryError::Sql(error) => wrong(sql, &error),
+        QueryError::NoRows { .. } => Failure::from_error(&error)
+            .hint("`pinfra status` shows what has arrived, and `pinfra logs cleaner` why not"),
+        QueryError::Lake(_) | QueryError::Run(_) => Failure::from_error(&error),
+    }
+}
+
+/// A mistake in SQL, drawn as those of stack files are.
+fn wrong(sql: &Arc<Source>, error: &SqlError) -> Failure {
+    Failure::Problems(Problems::new(Arc::clone(sql), vec![spec::sql_problem(error, sql)]))
+}
