@@ -1,0 +1,66 @@
+//! The application ids under which a Delta log keeps what the cleaner must not forget.
+//!
+//! | id | value |
+//! |---|---|
+//! | `pinfra/<stream>/<shard>/position/0..2` | the last sequence number that is in the table, most significant part first |
+//! | `pinfra/<stream>/<shard>/arrived` | when that record arrived in the stream, in milliseconds since 1970 |
+//! | `pinfra/<stream>/<shard>/finished` | 1 once the shard is closed and read to its end |
+//! | `pinfra/<stream>/<counter>` | counted since the table was made, over all shards |
+//! | `pinfra/rejects/<stream>/<shard>/position/0..2` | in the rejects table: records up to here have been rejected if they had to be |
+
+use super::ledger::Ledger;
+use super::position::{PARTS, Position};
+
+/// The counters of a table. `read` = `rows` + `rejected` + `duplicates` + `probes`.
+pub(crate) const COUNTERS: [&str; 6] = ["read", "rows", "rejected", "duplicates", "probes", "lost_windows"];
+
+/// Ids of one shard in a table's log.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardApps(String);
+
+impl ShardApps {
+    /// In the table of cleaned rows.
+    pub(crate) fn rows(stream: &str, shard: &str) -> ShardApps {
+        ShardApps(format!("pinfra/{stream}/{shard}"))
+    }
+
+    /// In the rejects table.
+    pub(crate) fn rejects(stream: &str, shard: &str) -> ShardApps {
+        ShardApps(format!("pinfra/rejects/{stream}/{shard}"))
+    }
+
+    /// Where reading goes on after.
+    pub(crate) fn position(&self, ledger: &Ledger) -> Option<Position> {
+        let mut parts = [0; PARTS];
+        for (place, part) in parts.iter_mut().enumerate() {
+            *part = ledger.txn(&self.part(place))?;
+        }
+        Position::from_parts(parts)
+    }
+
+    pub(crate) fn moved_to(&self, position: Position) -> impl Iterator<Item = (String, i64)> {
+        position.parts().into_iter().enumerate().map(|(place, part)| (self.part(place), part))
+    }
+
+    /// Whether a `txn` action says something about where this shard is read.
+    pub(crate) fn owns(&self, app: &str) -> bool {
+        app.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    pub(crate) fn arrived(&self) -> String {
+        format!("{}/arrived", self.0)
+    }
+
+    pub(crate) fn finished(&self) -> String {
+        format!("{}/finished", self.0)
+    }
+
+    fn part(&self, place: usize) -> String {
+        format!("{}/position/{place}", self.0)
+    }
+}
+
+/// The id of a table's counter.
+pub(crate) fn counter(stream: &str, name: &str) -> String {
+    format!("pinfra/{stream}/{name}")
+}

@@ -1,0 +1,99 @@
+//! Records that wait for a commit, and when it is due.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::reader::{Chunk, Record};
+
+/// A batch is also closed at so many bytes, so that readers have memory to go on with.
+const MOST_BYTES: usize = 12 << 20;
+
+/// Chunks in the order in which they were read.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) chunks: Vec<Chunk>,
+    records: usize,
+    bytes: usize,
+    due: Option<Instant>,
+}
+
+impl Batch {
+    /// Adds a chunk. `within` is the time in which records are to be visible.
+    pub(crate) fn push(&mut self, chunk: Chunk, within: Duration) {
+        self.records += chunk.records.len();
+        self.bytes += chunk.bytes;
+        let wait = wait(&chunk, within);
+        let due = Instant::now() + wait;
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+        self.chunks.push(chunk);
+    }
+
+    /// When to commit; `None` while there is nothing to.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(crate) fn is_full(&self, most_records: u32) -> bool {
+        self.records >= most_records as usize || self.bytes >= MOST_BYTES
+    }
+
+    /// All records in order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&Chunk, &Record)> {
+        self.chunks.iter().flat_map(|chunk| chunk.records.iter().map(move |record| (chunk, record)))
+    }
+}
+
+/// Half of the time counts from a record's arrival; the other half is for reading it and for the commit. Far behind,
+/// records are late already, and larger commits catch up sooner.
+fn wait(chunk: &Chunk, within: Duration) -> Duration {
+    let half = within / 2;
+    let Some(oldest) = chunk.records.first() else { return Duration::ZERO };
+    let age = Duration::try_from(chunk.read - oldest.arrived).unwrap_or_default();
+    if age > within { half } else { half.saturating_sub(age) }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn chunk(age_ms: i64) -> Chunk {
+        let read = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let arrived = read - time::Duration::milliseconds(age_ms);
+        Chunk {
+            shard: "s".to_owned(),
+            records: vec![Record { position: "1".parse().unwrap(), arrived, data: vec![0; 10] }],
+            bytes: 10,
+            read,
+            behind: Duration::ZERO,
+            finished: false,
+            lost: None,
+            _memory: None,
+        }
+    }
+
+    #[test]
+    fn what_waited_in_the_stream_waits_less_here() {
+        let second = Duration::from_secs(1);
+        assert_eq!(wait(&chunk(0), second), Duration::from_millis(500));
+        assert_eq!(wait(&chunk(200), second), Duration::from_millis(300));
+        assert_eq!(wait(&chunk(700), second), Duration::ZERO);
+        assert_eq!(wait(&chunk(60_000), second), Duration::from_millis(500));
+        assert_eq!(wait(&chunk(-5_000), second), Duration::from_millis(500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_record_says_when() {
+        let mut batch = Batch::default();
+        assert_eq!(batch.due(), None);
+        let now = Instant::now();
+        batch.push(chunk(0), Duration::from_secs(1));
+        batch.push(chunk(450), Duration::from_secs(1));
+        assert_eq!(batch.due(), Some(now + Duration::from_millis(50)));
+        batch.push(chunk(0), Duration::from_secs(1));
+        assert_eq!(batch.due(), Some(now + Duration::from_millis(50)));
+        assert!(batch.is_full(3) && !batch.is_full(4));
+    }
+}

@@ -1,0 +1,213 @@
+//! A Delta table as the cleaner commits to it: rows and what they were read from, in one commit.
+//!
+//! A commit goes to exactly the version after the one that the ledger knows. When somebody else was first, the ledger
+//! reads what they did and says so ([`Outcome::Lost`]), and the caller decides whether its batch is still right. A
+//! commit whose answer never came is recognised by the name of its batch when its version turns out to be taken.
+//!
+//! `txn` actions are the only memory there is: positions, counters, and which shards are read to their end.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use deltalake::kernel::transaction::TransactionError;
+use deltalake::kernel::{Action, Add, StructType, Transaction};
+use deltalake::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake::operations::create::CreateBuilder;
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
+use serde_json::json;
+use std::sync::Arc;
+use url::Url;
+
+use super::entry::{BATCH_FIELD, Entry};
+use super::error::TableError;
+use super::history;
+use super::schema;
+use crate::lake::Lake;
+
+/// How long what compaction replaced, and log entries before a checkpoint, are kept for readers that still use them.
+const RETENTION: &str = "interval 1 hours";
+
+/// A Delta table and what its log says.
+pub(crate) struct Ledger {
+    url: Url,
+    log: LogStoreRef,
+    table: DeltaTable,
+    schema: SchemaRef,
+    version: u64,
+    txns: HashMap<String, i64>,
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is in the log, at the version that the ledger has now.
+    Done,
+    /// Others committed first; the ledger stands behind them now and nothing of the batch is in the log.
+    Lost(Vec<Entry>),
+}
+
+impl Ledger {
+    /// Opens the table at `url`, or makes one with the columns of `wanted`.
+    pub(crate) async fn open(lake: &Lake, url: &Url, wanted: &SchemaRef) -> Result<Ledger, TableError> {
+        let delta = |doing| move |source| TableError::Delta { url: url.clone(), doing, source: Box::new(source) };
+        let columns = schema::delta(wanted).map_err(delta("given its columns"))?;
+        let log = lake.log_store(url);
+        let table = match lake.open_table(url).await? {
+            Some(table) => table,
+            None => match create(&log, &columns).await {
+                Ok(table) => table,
+                // Another cleaner may have been first.
+                Err(error) => match lake.open_table(url).await? {
+                    Some(table) => table,
+                    None => return Err(delta("made")(error)),
+                },
+            },
+        };
+        let state = table.snapshot().map_err(delta("read"))?;
+        let found = state.schema();
+        if let Some((found, wanted)) = schema::difference(&found, &columns) {
+            return Err(TableError::Schema { url: url.clone(), found, wanted });
+        }
+        let version = state.version();
+        let schema = schema::arrow(&found).map_err(delta("read"))?;
+        let txns = history::transactions(log.as_ref(), url, version).await?;
+        Ok(Ledger { url: url.clone(), log, table, schema, version, txns })
+    }
+
+    /// The newest version that is known.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where the table lies.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Names the table and its columns: another value means that nothing kept about it holds.
+    pub(crate) fn identity(&self) -> String {
+        let id = self.table.snapshot().map(|state| state.metadata().id().to_owned()).unwrap_or_default();
+        format!("{id} {:?}", self.schema.fields())
+    }
+
+    /// The table's columns, as its files have them.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The table's files.
+    pub(crate) fn files(&self) -> Arc<dyn ObjectStore> {
+        self.log.object_store(None)
+    }
+
+    /// What was said last under an application's id.
+    pub(crate) fn txn(&self, app: &str) -> Option<i64> {
+        self.txns.get(app).copied()
+    }
+
+    /// Paths of all files of the newest version.
+    pub(crate) async fn all_files(&mut self) -> Result<Vec<object_store::path::Path>, TableError> {
+        let failed = |source| TableError::Delta { url: self.url.clone(), doing: "read", source: Box::new(source) };
+        Box::pin(self.table.update_incremental(Some(self.version))).await.map_err(failed)?;
+        let state = self.table.snapshot().map_err(failed)?;
+        Ok(state.log_data().iter().map(|file| file.object_store_path()).collect())
+    }
+
+    /// The entries after `version`, up to the newest that is known; `None` when they are no longer all there.
+    pub(crate) async fn since(&self, version: u64) -> Result<Option<Vec<Entry>>, TableError> {
+        let mut entries = Vec::new();
+        for version in version + 1..=self.version {
+            match history::entry(self.log.as_ref(), &self.url, version).await? {
+                Some(entry) => entries.push(entry),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(entries))
+    }
+
+    /// Reads what others have committed since.
+    pub(crate) async fn refresh(&mut self) -> Result<Vec<Entry>, TableError> {
+        let mut entries = Vec::new();
+        while let Some(entry) = history::entry(self.log.as_ref(), &self.url, self.version + 1).await? {
+            self.version += 1;
+            self.txns.extend(entry.txns.iter().cloned());
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Writes a file with these rows; they are in the table once it is committed.
+    pub(crate) async fn write(&self, rows: arrow::array::RecordBatch) -> Result<Vec<Add>, TableError> {
+        let failed =
+            |source| TableError::Delta { url: self.url.clone(), doing: "written to", source: Box::new(source) };
+        let mut writer = RecordBatchWriter::for_table(&self.table).map_err(failed)?;
+        writer.write(rows).await.map_err(failed)?;
+        writer.flush().await.map_err(failed)
+    }
+
+    /// Commits files and `txn` actions at the version after the one that is known. `batch` names the attempt: the same
+    /// name is never used for other content.
+    pub(crate) async fn commit(
+        &mut self,
+        batch: &str,
+        files: &[Add],
+        txns: &[(String, i64)],
+    ) -> Result<Outcome, TableError> {
+        let bytes = self.lines(batch, files, txns)?;
+        let version = self.version + 1;
+        let operation = uuid::Uuid::new_v4();
+        match self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), operation).await {
+            Ok(()) => {
+                self.version = version;
+                self.txns.extend(txns.iter().cloned());
+                Ok(Outcome::Done)
+            }
+            Err(TransactionError::VersionAlreadyExists(_)) => {
+                let others = self.refresh().await?;
+                if others.iter().any(|entry| entry.batch.as_deref() == Some(batch)) {
+                    // Ours after all: the answer to the first try was lost on the way.
+                    return Ok(Outcome::Done);
+                }
+                Ok(Outcome::Lost(others))
+            }
+            Err(error) => Err(TableError::Delta {
+                url: self.url.clone(),
+                doing: "committed to",
+                source: Box::new(DeltaTableError::from(error)),
+            }),
+        }
+    }
+
+    fn lines(&self, batch: &str, files: &[Add], txns: &[(String, i64)]) -> Result<Bytes, TableError> {
+        let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+        let now = i64::try_from(now).unwrap_or_default();
+        let mut info = json!({ "commitInfo": {
+            "timestamp": now,
+            "operation": "WRITE",
+            "operationParameters": { "mode": "Append" },
+            "engineInfo": concat!("pinfra/", env!("CARGO_PKG_VERSION")),
+        }});
+        info["commitInfo"][BATCH_FIELD] = json!(batch);
+        let mut lines = vec![info.to_string()];
+        let adds = files.iter().map(|file| Action::Add(file.clone()));
+        let txns = txns.iter().map(|(app, to)| Action::Txn(Transaction::new_with_last_update(app, *to, Some(now))));
+        for action in adds.chain(txns) {
+            let line = serde_json::to_string(&action)
+                .map_err(|error| TableError::Log { url: self.url.clone(), why: error.to_string() })?;
+            lines.push(line);
+        }
+        Ok(Bytes::from(lines.join("\n")))
+    }
+}
+
+async fn create(log: &LogStoreRef, columns: &StructType) -> Result<DeltaTable, DeltaTableError> {
+    let settings = [("delta.logRetentionDuration", RETENTION), ("delta.deletedFileRetentionDuration", RETENTION)];
+    let create = CreateBuilder::new()
+        .with_log_store(log.clone())
+        .with_columns(columns.fields().cloned())
+        .with_configuration(settings.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
+    Box::pin(create.into_future()).await
+}

@@ -1,0 +1,295 @@
+//! The loop of one table: readers hand in chunks, batches are committed, and after any trouble everything is taken up
+//! again from what the table says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use rand::Rng;
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::apps::ShardApps;
+use super::batch::Batch;
+use super::commit::Writer;
+use super::error::{TableError, chain};
+use super::health::Health;
+use super::index::Index;
+use super::leases::Leases;
+use super::ledger::Ledger;
+use super::maintenance::{Maintenance, maintain};
+use super::probes;
+use super::reader::{BUDGET_KIB, Chunk, Reader};
+use super::shards;
+use crate::clean::Cleaning;
+use crate::config::{CleanedTable, CleanerConfig};
+use crate::lake::Lake;
+
+/// How often shards and leases are looked at.
+pub(crate) const TICK: Duration = Duration::from_secs(5);
+
+/// How often the report is renewed while nothing comes.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Pauses after an error, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Everything that one table's cleaning needs.
+pub(crate) struct Job {
+    pub(crate) config: Arc<CleanerConfig>,
+    pub(crate) table: CleanedTable,
+    pub(crate) lake: Lake,
+    pub(crate) kinesis: Client,
+    pub(crate) health: Health,
+    /// This cleaner's name on its leases.
+    pub(crate) holder: String,
+}
+
+impl Job {
+    /// Cleans until `stop`. Errors are told and tried again.
+    pub(crate) async fn keep_cleaning(&self, mut index: Index, stop: &CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let began = Instant::now();
+            let Err(error) = Box::pin(self.clean(&mut index, stop)).await else { return };
+            if began.elapsed() > LONGEST_PAUSE * 2 {
+                pause = FIRST_PAUSE;
+            }
+            if !error.is_harmless() {
+                self.health.fails(&self.table.name, &chain(&error));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(about(pause)) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn clean(&self, index: &mut Index, stop: &CancellationToken) -> Result<(), TableError> {
+        let CleanedTable { name, key, stream, sql } = &self.table;
+        let cleaning = Cleaning::new(name, key, sql).await;
+        let cleaning = cleaning.map_err(|source| TableError::Sql { table: name.clone(), source })?;
+        let url = self.lake.table_url("stream", name);
+        let mut ledger = Ledger::open(&self.lake, &url, &cleaning.schema()).await?;
+        index.follow(&mut ledger).await?;
+        let writer = Writer {
+            table: name.clone(),
+            stream: stream.clone(),
+            lake: self.lake.clone(),
+            cleaning: Arc::new(cleaning),
+            ledger,
+            index,
+            rejects: None,
+        };
+        let (chunks, arriving) = mpsc::channel(1);
+        let mut run = Run {
+            job: self,
+            writer,
+            leases: Leases::new(self.lake.clone(), stream, &self.holder),
+            batch: Batch::default(),
+            readers: JoinSet::new(),
+            reading: HashMap::new(),
+            chunks,
+            arriving,
+            budget: Arc::new(Semaphore::new(BUDGET_KIB)),
+            behind: HashMap::new(),
+            maintenance: [Maintenance::new(), Maintenance::new()],
+            tending: JoinSet::new(),
+        };
+        run.tell_counters();
+        let ended = Box::pin(run.until(stop)).await;
+        if ended.is_ok() {
+            run.leases.leave().await;
+        }
+        ended
+    }
+}
+
+/// One life of a table's cleaning, from one error to the next. What it has begun ends with it.
+struct Run<'a> {
+    job: &'a Job,
+    writer: Writer<'a>,
+    leases: Leases,
+    batch: Batch,
+    readers: JoinSet<Result<(), TableError>>,
+    reading: HashMap<String, AbortHandle>,
+    chunks: mpsc::Sender<Chunk>,
+    arriving: mpsc::Receiver<Chunk>,
+    budget: Arc<Semaphore>,
+    behind: HashMap<String, Duration>,
+    /// Of the table, and of the rejects table.
+    maintenance: [Maintenance; 2],
+    tending: JoinSet<()>,
+}
+
+impl Run<'_> {
+    async fn until(&mut self, stop: &CancellationToken) -> Result<(), TableError> {
+        let within = Duration::from_millis(self.job.config.commit_ms.into());
+        let mut tick = tokio::time::interval(TICK);
+        let mut tell = tokio::time::interval(TELL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tell.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // `sleep_until` wants a time even where it is not waited for.
+            let due = self.batch.due().unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.commit().await,
+                Some(ended) = self.readers.join_next() => reader_ended(ended)?,
+                () = tokio::time::sleep_until(due), if self.batch.due().is_some() => self.commit().await?,
+                _ = tick.tick() => self.look_at_shards().await?,
+                _ = tell.tick() => self.tell(),
+                Some(_) = self.tending.join_next() => {}
+                Some(chunk) = self.arriving.recv() => {
+                    if let Some(lost) = &chunk.lost {
+                        self.job.health.teller().stumbled(lost);
+                    }
+                    self.behind.insert(chunk.shard.clone(), chunk.behind);
+                    self.batch.push(chunk, within);
+                    if self.batch.is_full(self.job.config.commit_records) {
+                        self.commit().await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits what was read, if anything was.
+    async fn commit(&mut self) -> Result<(), TableError> {
+        if self.batch.chunks.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let committed = Box::pin(self.writer.commit(&batch)).await?;
+        self.tell_counters();
+        self.tell();
+        if let Err(error) = probes::announce(&self.job.lake, &self.job.table.name, committed.probes).await {
+            self.job.health.teller().stumbled(format!("the arrival of a probe could not be said: {error}"));
+        }
+        self.tend(0, self.writer.ledger.url().clone());
+        if committed.rejected {
+            self.tend(1, self.job.lake.rejects_url());
+        }
+        if batch.chunks.iter().any(|chunk| chunk.finished) {
+            // Children may be read now.
+            self.look_at_shards().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts reading shards that are ours to read, and stops reading those that are not any more.
+    async fn look_at_shards(&mut self) -> Result<(), TableError> {
+        let stream = &self.job.table.stream;
+        let shards = shards::list(&self.job.kinesis, stream).await?;
+        // Another cleaner may have finished a parent, or read on where we begin.
+        let others = self.writer.ledger.refresh().await?;
+        self.writer.take_in(&others, self.reading.keys().map(String::as_str)).await?;
+        let finished = |shard: &str| self.writer.ledger.txn(&ShardApps::rows(stream, shard).finished()) == Some(1);
+        let readable = shards::readable(&shards, finished);
+        let ours = self.leases.share(&readable).await?;
+        let given_up: Vec<String> = self.reading.keys().filter(|shard| !ours.contains(shard)).cloned().collect();
+        for shard in given_up {
+            if let Some(reader) = self.reading.remove(&shard) {
+                reader.abort();
+            }
+            self.behind.remove(&shard);
+        }
+        for shard in ours {
+            if !self.reading.contains_key(&shard) {
+                self.read(shard).await?;
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn read(&mut self, shard: String) -> Result<(), TableError> {
+        let job = self.job;
+        let stream = job.table.stream.clone();
+        let apps = ShardApps::rows(&stream, &shard);
+        let after = apps.position(&self.writer.ledger);
+        let reader = Reader {
+            kinesis: job.kinesis.clone(),
+            lost: match self.writer.ledger.txn(&apps.arrived()) {
+                Some(arrived) => self.may_be_lost(&shard, arrived).await?,
+                None => None,
+            },
+            stream,
+            shard: shard.clone(),
+            after,
+            most_records: job.config.commit_records,
+            budget: self.budget.clone(),
+            chunks: self.chunks.clone(),
+        };
+        self.reading.insert(shard, self.readers.spawn(reader.run()));
+        Ok(())
+    }
+
+    /// Whether records after the last one that was read may have left the stream meanwhile: Kinesis does not say so, it
+    /// goes on at the oldest record that it has.
+    async fn may_be_lost(&self, shard: &str, arrived_ms: i64) -> Result<Option<String>, TableError> {
+        let stream = &self.job.table.stream;
+        let arrived = OffsetDateTime::from_unix_timestamp_nanos(i128::from(arrived_ms) * 1_000_000);
+        let age = OffsetDateTime::now_utc() - arrived.unwrap_or_else(|_| OffsetDateTime::now_utc());
+        // The shortest retention there is: within it nothing can be lost, and nobody need be asked.
+        if age < time::Duration::hours(24) {
+            return Ok(None);
+        }
+        let summary = self.job.kinesis.describe_stream_summary().stream_name(stream).send().await;
+        let summary = summary.map_err(|error| shards::failed("DescribeStreamSummary", stream, &error))?;
+        let hours = summary.stream_description_summary.map_or(24, |summary| summary.retention_period_hours);
+        if age < time::Duration::hours(hours.into()) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "shard `{shard}` of stream `{stream}` was read last {} hours ago and keeps records for {hours}: some may have \
+             left it unread",
+            age.whole_hours()
+        )))
+    }
+
+    /// Maintenance that a commit makes due, unless the last one is still running.
+    fn tend(&mut self, which: usize, url: url::Url) {
+        let Some(vacuum) = self.maintenance[which].committed() else { return };
+        if self.tending.len() > 1 {
+            return;
+        }
+        let (lake, health) = (self.job.lake.clone(), self.job.health.clone());
+        self.tending.spawn(async move {
+            if let Err(error) = Box::pin(maintain(lake, url.clone(), vacuum)).await {
+                // The next one does what this one left.
+                health.teller().stumbled(format!("maintenance of {url}: {}", chain(&error)));
+            }
+        });
+    }
+
+    fn tell(&self) {
+        let behind = self.behind.values().max().copied().unwrap_or_default();
+        self.job.health.works(&self.job.table.name, self.reading.len(), behind);
+    }
+
+    fn tell_counters(&self) {
+        for (name, count) in self.writer.counters() {
+            self.job.health.teller().set(&self.job.table.name, name, count);
+        }
+    }
+}
+
+/// Half of it to all of it, so that cleaners that met do not meet again.
+fn about(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.5..1.0))
+}
+
+fn reader_ended(ended: Result<Result<(), TableError>, tokio::task::JoinError>) -> Result<(), TableError> {
+    match ended {
+        Ok(ended) => ended,
+        Err(error) if error.is_cancelled() => Ok(()),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
