@@ -3,5 +3,6 @@
 //! Workers know neither the planner nor the local cloud. Each is told all it needs by a config of its own
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
+pub mod agent;
 pub mod config;
 pub mod report;
