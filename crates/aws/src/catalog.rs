@@ -5,6 +5,8 @@ use pinfra_engine::{Catalog, KindInfo, Resource};
 use crate::clients::Clients;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
+use crate::s3::object::Object;
+use crate::worker::process::Process;
 
 macro_rules! kinds {
     ($($kind:ty),* $(,)?) => {
@@ -21,4 +23,6 @@ macro_rules! kinds {
 kinds! {
     Stream,
     Bucket,
+    Object,
+    Process,
 }

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod s3;
 pub mod tags;
 pub mod wait;
+pub mod worker;
 
 pub use catalog::catalog;
 pub use clients::{Clients, Connection};

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
+mod object;
+mod process;
+
 use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
@@ -278,6 +281,8 @@ async fn every_input_is_listed() {
     let samples = [
         ("kinesis/stream", serde_json::to_value(stream_inputs("a")).unwrap()),
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
+        ("s3/object", serde_json::to_value(object::inputs("a", "a")).unwrap()),
+        ("worker/process", serde_json::to_value(process::inputs("a")).unwrap()),
     ];
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
