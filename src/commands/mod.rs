@@ -15,6 +15,7 @@ mod stacks;
 mod status;
 mod up;
 mod validate;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let healthy = on_runtime(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))
         }
+        Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }
 }

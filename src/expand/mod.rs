@@ -2,6 +2,7 @@
 
 mod lake;
 mod streams;
+pub mod user_data;
 
 use std::collections::BTreeSet;
 

@@ -35,7 +35,7 @@ impl Board {
         if state.error == error {
             return;
         }
-        say(error.as_deref().unwrap_or("the lake answers again"));
+        say(error.as_deref().unwrap_or("the lake answers, and all manifests can be used"));
         state.error = error;
         drop(state);
         self.shared.changed.notify_one();
