@@ -8,3 +8,4 @@ mod scale;
 mod stack_file;
 mod stacks;
 mod support;
+mod user_data;
