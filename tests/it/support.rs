@@ -91,7 +91,9 @@ impl Sandbox {
             access_key: keys["access_key_id"].as_str().unwrap().to_owned(),
             secret_key: keys["secret_access_key"].as_str().unwrap().to_owned(),
         };
-        Clients::connect(&Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint) }).await.unwrap()
+        Clients::connect(&Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint), apis: None })
+            .await
+            .unwrap()
     }
 
     /// The streams that the local cloud holds, those that are being deleted too.

@@ -1,8 +1,13 @@
-//! Every kind there is. A new kind is one line here, which planning, `explain`, the docs and the tests read.
+//! Every kind there is, each after the kinds that it may need: `down` goes by that order where state is lost. A new kind
+//! is one line here, which planning, `explain`, the docs and the tests read.
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
 use crate::clients::Clients;
+use crate::ec2::elastic_ip::ElasticIp;
+use crate::ec2::instance::Instance;
+use crate::ec2::key_pair::KeyPair;
+use crate::ec2::security_group::SecurityGroup;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
 use crate::s3::object::Object;
@@ -21,8 +26,12 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Stream,
+    SecurityGroup,
+    KeyPair,
     Bucket,
     Object,
     Process,
+    Stream,
+    Instance,
+    ElasticIp,
 }

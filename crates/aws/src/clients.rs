@@ -17,6 +17,15 @@ const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// Long enough for another continent, short enough to notice that nobody is there.
 const CONNECT: Duration = Duration::from_millis(2_000);
 
+/// The partition of a region, the second part of every ARN in it ("Amazon Resource Names", AWS General Reference).
+pub fn partition(region: &str) -> &'static str {
+    match region.split('-').take(2).collect::<Vec<_>>().as_slice() {
+        ["cn", _] => "aws-cn",
+        ["us", "gov"] => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 /// Where to connect. Without an endpoint, the ordinary SDK configuration decides (profiles, SSO, environment,
 /// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`).
 #[derive(Clone, Debug, Default)]
@@ -72,6 +81,8 @@ pub struct Clients {
     pub account: String,
     /// See [`Connection::apis`].
     pub apis: Option<String>,
+    /// What all clients are made of, for programs that make others.
+    pub sdk: SdkConfig,
 }
 
 impl Clients {
@@ -117,6 +128,7 @@ impl Clients {
             region,
             account,
             apis: connection.apis.clone(),
+            sdk: config,
         })
     }
 }

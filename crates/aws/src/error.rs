@@ -72,6 +72,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
     match code {
+        // EC2 has such a code for each of its objects, all with status 400.
+        code if code.ends_with(".NotFound") || code == "InvalidInstanceID.Terminated" => ErrorKind::NotFound,
+        code if code.ends_with(".Duplicate") => ErrorKind::AlreadyExists,
         "ResourceNotFoundException" | "NotFoundException" | "NoSuchBucket" | "NoSuchEntity" | "NotFound" => {
             ErrorKind::NotFound
         }
@@ -84,7 +87,7 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         | "ConcurrentModification"
         | "ConditionalRequestConflict"
         | "PreconditionFailed" => ErrorKind::Conflict,
-        "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" => ErrorKind::Blocked,
+        "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" | "InvalidGroup.InUse" => ErrorKind::Blocked,
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"
@@ -92,12 +95,21 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         | "RequestThrottledException"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
+        | "Client.RequestLimitExceeded"
+        | "EC2ThrottledException"
         | "SlowDown"
         | "PriorRequestNotComplete" => ErrorKind::Throttled,
         "LimitExceededException" if message.contains("Rate exceeded") || message.contains("simultaneously") => {
             ErrorKind::Throttled
         }
-        "LimitExceededException" | "LimitExceeded" | "TooManyBuckets" => ErrorKind::Quota,
+        "LimitExceededException"
+        | "LimitExceeded"
+        | "TooManyBuckets"
+        | "VcpuLimitExceeded"
+        | "InstanceLimitExceeded"
+        | "AddressLimitExceeded"
+        | "SecurityGroupLimitExceeded"
+        | "RulesPerSecurityGroupLimitExceeded" => ErrorKind::Quota,
         "ExpiredToken"
         | "ExpiredTokenException"
         | "RequestExpired"

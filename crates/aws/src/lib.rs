@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod clients;
+pub mod ec2;
 pub mod error;
 pub mod kinesis;
 pub mod meter;

@@ -1,7 +1,7 @@
 //! JSON policies, compared by meaning: AWS reorders lists and unwraps lists of one (field reports against every tool that
 //! compares them as text).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A policy as it means: lists of one are their one, and lists that AWS reorders are sorted.
 pub fn normalise_policy(policy: &Value) -> Value {
@@ -23,10 +23,22 @@ pub fn normalise_policy(policy: &Value) -> Value {
     }
 }
 
+/// A trust policy: this service of AWS may act as the role.
+pub fn service_trust(service: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+    })
+}
+
+/// A policy that allows these actions on these resources, and nothing else. Each statement is its own, so that a
+/// resource whose ARN is not known yet can stand in it as a reference.
+pub fn allow(statements: Vec<Value>) -> Value {
+    normalise_policy(&json!({"Version": "2012-10-17", "Statement": statements}))
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use crate::Address;
+use crate::{Address, CloudError, ErrorKind};
 
 /// The JSON key under which a reference stands in inputs.
 const REFERENCE: &str = "$ref";
@@ -37,12 +37,30 @@ impl fmt::Display for Reference {
 
 /// An input that is known, or that another resource's output will tell. The engine resolves references before a
 /// call, so a provider only ever meets `Known`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Input<T> {
     /// The value itself.
     Known(T),
     /// Where it will come from.
     Reference(Reference),
+}
+
+impl<T> Input<T> {
+    /// The value, for providers: they are only called with inputs whose references have been resolved.
+    pub fn known(&self) -> Result<&T, CloudError> {
+        match self {
+            Input::Known(value) => Ok(value),
+            Input::Reference(reference) => {
+                let message = format!("`{reference}` was not resolved before the call");
+                Err(CloudError::new(ErrorKind::Other, "reading inputs", message))
+            }
+        }
+    }
+
+    /// A reference to an output of another resource.
+    pub fn output(address: Address, output: &str) -> Input<T> {
+        Input::Reference(Reference { address, output: output.to_owned() })
+    }
 }
 
 impl<T: Serialize> Serialize for Input<T> {

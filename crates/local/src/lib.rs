@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod credentials;
 pub mod log;
+mod machine;
 mod private_file;
 pub mod server;
 pub mod services;

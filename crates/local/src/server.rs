@@ -8,7 +8,7 @@ mod admin;
 mod counts;
 mod folder;
 mod front;
-mod loopback;
+pub(crate) mod loopback;
 mod s3_signs;
 mod services;
 
@@ -160,6 +160,8 @@ impl LocalCloud {
 
     /// Accepts no more, lets running requests end, and lets the data folder go.
     pub async fn stop(mut self) {
+        // First, and while requests are still answered: workers finish what they have begun.
+        self.front.services().shut_down_machines().await;
         self.stopping.cancel();
         if let Some(server) = self.server.take() {
             // A panic in the accept loop leaves nothing to wait for.
@@ -171,6 +173,7 @@ impl LocalCloud {
 impl Drop for LocalCloud {
     fn drop(&mut self) {
         self.stopping.cancel();
+        self.front.services().cut_power();
         self.published.remove();
     }
 }

@@ -4,5 +4,11 @@
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
 pub mod agent;
+pub mod clean;
 pub mod config;
+pub mod emulator;
+pub mod lake;
+pub mod query;
 pub mod report;
+pub mod sample;
+pub mod sql;

@@ -87,11 +87,12 @@ impl Front {
     pub(super) fn open(settings: Settings, lock: File, port: u16) -> Result<Front, StartError> {
         let clock = Clock::default();
         let credentials = Arc::new(Credentials::open(&settings.data_dir, clock.clone())?);
-        let services = Services::open(&settings, &clock, &credentials)?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let services = Services::open(&settings, &clock, &credentials, &endpoint)?;
         let status = Status {
             pid: std::process::id(),
             port,
-            endpoint: format!("http://127.0.0.1:{port}"),
+            endpoint,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
             token: hex::encode(rand::random::<[u8; 32]>()),
@@ -124,6 +125,10 @@ impl Front {
 
     pub(super) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    pub(super) fn services(&self) -> &Services {
+        &self.services
     }
 
     pub(super) fn status(&self) -> &Status {

@@ -6,7 +6,7 @@ use http::{HeaderMap, Uri};
 
 /// The host of a request, as far as this server is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub(crate) enum Host {
     /// 127.0.0.1, `localhost` or `[::1]`.
     Itself,
     /// `<something>.localhost`: a bucket, in the virtual-host style of S3.
@@ -16,7 +16,7 @@ pub(super) enum Host {
 }
 
 /// Judges the `Host` header and the authority of the request line.
-pub(super) fn host_of(uri: &Uri, headers: &HeaderMap) -> Host {
+pub(crate) fn host_of(uri: &Uri, headers: &HeaderMap) -> Host {
     let mut named = headers.get_all(HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else { return Host::Foreign };
     let host = host.to_str().map_or(Host::Foreign, judge);

@@ -7,6 +7,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::services::Service;
+use crate::services::ec2::{Ec2, NoProfiles};
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -17,6 +18,7 @@ use crate::settings::Settings;
 /// All that can be asked for.
 pub(super) struct Services {
     by_name: HashMap<&'static str, Arc<dyn Service>>,
+    ec2: Ec2,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
 }
@@ -27,13 +29,18 @@ impl Services {
         settings: &Settings,
         clock: &Clock,
         credentials: &Arc<Credentials>,
+        endpoint: &str,
     ) -> Result<Services, StartError> {
         let data_dir = settings.data_dir.as_path();
         let kinesis = Kinesis::open(data_dir, clock.clone(), settings).map_err(failed("kinesis"))?;
         let secrets = Arc::clone(credentials) as Arc<dyn Secrets>;
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
+        let ec2 = Ec2::open(data_dir, clock.clone(), settings, endpoint, Arc::new(NoProfiles));
+        let ec2 = ec2.map_err(failed("ec2"))?;
+
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
+        by_name.insert("ec2", Arc::new(ec2.clone()));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
         by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials))));
@@ -46,7 +53,17 @@ impl Services {
         let buckets = s3.clone();
         sources.push(Box::new(move |region| buckets.tagged(region)));
         by_name.insert("tagging", Arc::new(Tagging::new(sources)));
-        Ok(Services { by_name, s3 })
+        Ok(Services { by_name, ec2, s3 })
+    }
+
+    /// Ends what instances run, asking it first.
+    pub(super) async fn shut_down_machines(&self) {
+        self.ec2.shut_down().await;
+    }
+
+    /// Ends what instances run at once.
+    pub(super) fn cut_power(&self) {
+        self.ec2.cut_power();
     }
 
     /// The service of that signing name.

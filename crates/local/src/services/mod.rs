@@ -4,6 +4,7 @@
 //! Values are JSON shaped by the model: members under their model names, blobs as base64 text, timestamps as
 //! seconds since the epoch. What is true only for the service (states, conflicts, limits) is decided here.
 
+pub mod ec2;
 pub mod kinesis;
 pub mod s3;
 pub mod ssm;

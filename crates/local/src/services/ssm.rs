@@ -108,12 +108,21 @@ impl Service for Ssm {
     }
 }
 
-fn parameter(region: &str, name: &str, selector: Option<&str>) -> Value {
+/// The image parameters of a region: names and the ids that they hold.
+pub(crate) fn public_images(region: &str) -> Vec<(String, String)> {
+    public_names().into_iter().map(|name| (name.clone(), image_id(region, &name))).collect()
+}
+
+fn image_id(region: &str, name: &str) -> String {
     let digest = hex::encode(Sha256::digest(format!("{region}{name}")));
+    format!("ami-{}", &digest[..17])
+}
+
+fn parameter(region: &str, name: &str, selector: Option<&str>) -> Value {
     let mut parameter = json!({
         "Name": name,
         "Type": "String",
-        "Value": format!("ami-{}", &digest[..17]),
+        "Value": image_id(region, name),
         "Version": 1,
         "LastModifiedDate": PUBLISHED,
         "ARN": format!("arn:aws:ssm:{region}::parameter{name}"),

@@ -1,0 +1,410 @@
+//! `ec2/security_group`: a security group with all of its rules.
+//!
+//! Rules are compared as a set; what EC2 makes by itself (the egress rule that allows all) is an input like any
+//! other. New rules are authorised before old ones are revoked, so that a change cuts nobody off.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkGroup, SecurityGroupRule, UserIdGroupPair,
+};
+use pinfra_engine::value::Input;
+use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use super::{bring_tags, filter, from_sdk, incomplete, specification, unless_gone};
+use crate::clients::Clients;
+use crate::error::classify;
+use crate::tags::{self, Tags};
+use crate::wait::{Look, Pace, wait_until};
+
+/// Interfaces that used the group can stay for minutes after their owner is gone.
+const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
+const CREATE_PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
+
+/// What a stack asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityGroupInputs {
+    /// Unique in its VPC.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The VPC; `None` for the default one.
+    pub vpc: Option<String>,
+    /// All rules, sorted.
+    pub rules: Vec<Rule>,
+    /// The user's and pinfra's own.
+    pub tags: Tags,
+}
+
+/// One rule: who may talk to whom.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Whether it is about what comes in or what goes out.
+    pub direction: Direction,
+    /// `tcp`, `udp`, `icmp`, or `-1` for everything.
+    pub protocol: String,
+    /// The first port; none for everything.
+    pub from_port: Option<i32>,
+    /// The last port; none for everything.
+    pub to_port: Option<i32>,
+    /// The other side: a CIDR block or a security group's id.
+    pub peer: Input<String>,
+    /// Why it is there.
+    pub description: String,
+}
+
+/// Which way a rule looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Into the machine.
+    Ingress,
+    /// Out of it.
+    Egress,
+}
+
+impl Rule {
+    /// The rule that every new group has: everything may go out (EC2 API reference, `CreateSecurityGroup`).
+    pub fn all_egress() -> Rule {
+        Rule {
+            direction: Direction::Egress,
+            protocol: "-1".to_owned(),
+            from_port: None,
+            to_port: None,
+            peer: Input::Known("0.0.0.0/0".to_owned()),
+            description: String::new(),
+        }
+    }
+
+    /// What makes it this rule and no other: everything but the description.
+    fn identity(&self) -> Rule {
+        Rule { description: String::new(), ..self.clone() }
+    }
+}
+
+/// What AWS answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityGroupOutputs {
+    /// Its id, `sg-…`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: String,
+}
+
+/// The kind.
+#[derive(Clone, Debug)]
+pub struct SecurityGroup {
+    clients: Clients,
+    default_vpc: OnceCell<Option<String>>,
+}
+
+impl SecurityGroup {
+    /// The kind, calling these clients.
+    pub fn new(clients: &Clients) -> SecurityGroup {
+        SecurityGroup { clients: clients.clone(), default_vpc: OnceCell::new() }
+    }
+
+    async fn default_vpc(&self) -> Result<Option<String>, CloudError> {
+        let ask = || async {
+            let request = self.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
+            let answer = request.send().await.map_err(|error| classify("ec2:DescribeVpcs", &error))?;
+            Ok(answer.vpcs().first().and_then(|vpc| vpc.vpc_id()).map(str::to_owned))
+        };
+        self.default_vpc.get_or_try_init(ask).await.cloned()
+    }
+
+    async fn vpc(&self, new: &SecurityGroupInputs) -> Result<String, CloudError> {
+        if let Some(vpc) = &new.vpc {
+            return Ok(vpc.clone());
+        }
+        self.default_vpc().await?.ok_or_else(|| {
+            CloudError::new(ErrorKind::Invalid, "ec2:DescribeVpcs", "this region of the account has no default VPC")
+                .with_hint(
+                    "name one: `network: { vpc: vpc-…, subnets: [subnet-…] }`; `aws ec2 create-default-vpc` makes one",
+                )
+        })
+    }
+
+    async fn describe(&self, id: &str) -> Result<Option<SdkGroup>, CloudError> {
+        let answer = self.clients.ec2.describe_security_groups().group_ids(id).send().await;
+        let answer = unless_gone(answer.map_err(|error| classify("ec2:DescribeSecurityGroups", &error)))?;
+        Ok(answer.and_then(|answer| answer.security_groups?.into_iter().next()))
+    }
+
+    async fn rules(&self, id: &str) -> Result<Vec<(String, Rule)>, CloudError> {
+        let request = self.clients.ec2.describe_security_group_rules().filters(filter("group-id", id));
+        let mut pages = request.into_paginator().send();
+        let mut rules = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("ec2:DescribeSecurityGroupRules", &error))?;
+            rules.extend(page.security_group_rules().iter().filter_map(rule));
+        }
+        Ok(rules)
+    }
+
+    async fn live(&self, found: &SdkGroup) -> Result<Live<SecurityGroupInputs, SecurityGroupOutputs>, CloudError> {
+        let id = found.group_id().unwrap_or_default().to_owned();
+        let name = found.group_name().unwrap_or_default().to_owned();
+        let vpc = found.vpc_id().unwrap_or_default().to_owned();
+        let is_default = self.default_vpc().await?.as_deref() == Some(vpc.as_str());
+        let mut rules: Vec<Rule> = self.rules(&id).await?.into_iter().map(|(_, rule)| rule).collect();
+        rules.sort();
+        let inputs = SecurityGroupInputs {
+            name: name.clone(),
+            description: found.description().unwrap_or_default().to_owned(),
+            vpc: (!is_default).then(|| vpc.clone()),
+            rules,
+            tags: from_sdk(found.tags()),
+        };
+        Ok(Live { inputs, outputs: SecurityGroupOutputs { id, name, vpc } })
+    }
+
+    async fn bring_rules(&self, id: &str, wanted: &[Rule]) -> Result<(), CloudError> {
+        let there = self.rules(id).await?;
+        let wanted_ids: BTreeSet<Rule> = wanted.iter().map(Rule::identity).collect();
+        let there_ids: BTreeSet<Rule> = there.iter().map(|(_, rule)| rule.identity()).collect();
+        for rule in wanted.iter().filter(|rule| !there_ids.contains(&rule.identity())) {
+            self.authorise(id, rule).await?;
+        }
+        for (rule_id, old) in &there {
+            if !wanted_ids.contains(&old.identity()) {
+                self.revoke(id, rule_id, old.direction).await?;
+            } else if let Some(rule) = wanted.iter().find(|rule| rule.identity() == old.identity())
+                && rule.description != old.description
+            {
+                self.describe_rule(id, rule_id, rule).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn authorise(&self, id: &str, rule: &Rule) -> Result<(), CloudError> {
+        let permission = permission(rule)?;
+        let done = match rule.direction {
+            Direction::Ingress => {
+                let request = self.clients.ec2.authorize_security_group_ingress().group_id(id);
+                let sent = request.ip_permissions(permission).send().await;
+                sent.map(drop).map_err(|error| classify("ec2:AuthorizeSecurityGroupIngress", &error))
+            }
+            Direction::Egress => {
+                let request = self.clients.ec2.authorize_security_group_egress().group_id(id);
+                let sent = request.ip_permissions(permission).send().await;
+                sent.map(drop).map_err(|error| classify("ec2:AuthorizeSecurityGroupEgress", &error))
+            }
+        };
+        match done {
+            // An earlier try got through.
+            Err(error) if error.code.as_deref() == Some("InvalidPermission.Duplicate") => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn revoke(&self, id: &str, rule: &str, direction: Direction) -> Result<(), CloudError> {
+        let done = match direction {
+            Direction::Ingress => {
+                let request = self.clients.ec2.revoke_security_group_ingress().group_id(id);
+                let sent = request.security_group_rule_ids(rule).send().await;
+                sent.map(drop).map_err(|error| classify("ec2:RevokeSecurityGroupIngress", &error))
+            }
+            Direction::Egress => {
+                let request = self.clients.ec2.revoke_security_group_egress().group_id(id);
+                let sent = request.security_group_rule_ids(rule).send().await;
+                sent.map(drop).map_err(|error| classify("ec2:RevokeSecurityGroupEgress", &error))
+            }
+        };
+        unless_gone(done).map(drop)
+    }
+
+    async fn describe_rule(&self, id: &str, rule_id: &str, rule: &Rule) -> Result<(), CloudError> {
+        use aws_sdk_ec2::types::{SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
+        let (v4, v6, group) = peer(rule)?;
+        let wanted = SecurityGroupRuleRequest::builder()
+            .ip_protocol(&rule.protocol)
+            .set_from_port(Some(rule.from_port.unwrap_or(-1)))
+            .set_to_port(Some(rule.to_port.unwrap_or(-1)))
+            .set_cidr_ipv4(v4)
+            .set_cidr_ipv6(v6)
+            .set_referenced_group_id(group)
+            .description(&rule.description)
+            .build();
+        let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(rule_id).security_group_rule(wanted);
+        let request = self.clients.ec2.modify_security_group_rules().group_id(id).security_group_rules(update.build());
+        request.send().await.map_err(|error| classify("ec2:ModifySecurityGroupRules", &error))?;
+        Ok(())
+    }
+}
+
+/// The other side of a rule: IPv4 block, IPv6 block, or group.
+type Peer = (Option<String>, Option<String>, Option<String>);
+
+fn peer(rule: &Rule) -> Result<Peer, CloudError> {
+    let peer = rule.peer.known()?.clone();
+    Ok(if peer.starts_with("sg-") {
+        (None, None, Some(peer))
+    } else if peer.contains(':') {
+        (None, Some(peer), None)
+    } else {
+        (Some(peer), None, None)
+    })
+}
+
+fn permission(rule: &Rule) -> Result<IpPermission, CloudError> {
+    let description = Some(rule.description.clone()).filter(|text| !text.is_empty());
+    let (v4, v6, group) = peer(rule)?;
+    let v4 = v4.map(|cidr| IpRange::builder().cidr_ip(cidr).set_description(description.clone()).build());
+    let v6 = v6.map(|cidr| Ipv6Range::builder().cidr_ipv6(cidr).set_description(description.clone()).build());
+    let group = group.map(|id| UserIdGroupPair::builder().group_id(id).set_description(description.clone()).build());
+    Ok(IpPermission::builder()
+        .ip_protocol(&rule.protocol)
+        .set_from_port(rule.from_port)
+        .set_to_port(rule.to_port)
+        .set_ip_ranges(v4.map(|range| vec![range]))
+        .set_ipv6_ranges(v6.map(|range| vec![range]))
+        .set_user_id_group_pairs(group.map(|pair| vec![pair]))
+        .build())
+}
+
+fn rule(found: &SecurityGroupRule) -> Option<(String, Rule)> {
+    let group = found.referenced_group_info().and_then(|info| info.group_id());
+    let peer = found.cidr_ipv4().or(found.cidr_ipv6()).or(group).or(found.prefix_list_id())?;
+    let everything = found.ip_protocol() == Some("-1");
+    // EC2 answers -1 for ports where there are none.
+    let port = |port: Option<i32>| port.filter(|port| !everything && *port != -1);
+    let rule = Rule {
+        direction: if found.is_egress() == Some(true) { Direction::Egress } else { Direction::Ingress },
+        protocol: found.ip_protocol().unwrap_or_default().to_owned(),
+        from_port: port(found.from_port()),
+        to_port: port(found.to_port()),
+        peer: Input::Known(peer.to_owned()),
+        description: found.description().unwrap_or_default().to_owned(),
+    };
+    Some((found.security_group_rule_id()?.to_owned(), rule))
+}
+
+impl Resource for SecurityGroup {
+    const INFO: KindInfo = KindInfo {
+        kind: "ec2/security_group",
+        summary: "a security group with its rules",
+        fields: &[
+            Field { name: "name", on_change: OnChange::Replace, doc: "unique in its VPC, up to 255 characters" },
+            Field { name: "description", on_change: OnChange::Replace, doc: "what it is for, up to 255 characters" },
+            Field { name: "vpc", on_change: OnChange::Replace, doc: "the VPC; none for the default one" },
+            Field {
+                name: "rules",
+                on_change: OnChange::Update,
+                doc: "who may talk to whom: direction, protocol, ports, and a CIDR block or a group; 60 each way at most",
+            },
+            Field { name: "tags", on_change: OnChange::Update, doc: "the stack's tags and pinfra's own" },
+        ],
+        outputs: &[("id", "the group's id"), ("name", "its name"), ("vpc", "its VPC")],
+        loses: "",
+        usual_create: Duration::from_secs(3),
+        usual_update: Duration::from_secs(3),
+        usual_delete: Duration::from_secs(5),
+    };
+
+    type Inputs = SecurityGroupInputs;
+    type Outputs = SecurityGroupOutputs;
+
+    async fn create(&self, _call: &Call, new: &SecurityGroupInputs) -> Result<String, CloudError> {
+        let vpc = self.vpc(new).await?;
+        let request = self.clients.ec2.create_security_group().group_name(&new.name).description(&new.description);
+        let request = request.vpc_id(vpc).tag_specifications(specification(ResourceType::SecurityGroup, &new.tags));
+        let made = request.send().await.map_err(|error| classify("ec2:CreateSecurityGroup", &error))?;
+        made.group_id.ok_or_else(|| incomplete("ec2:CreateSecurityGroup", "group id"))
+    }
+
+    async fn settle(
+        &self,
+        call: &Call,
+        id: &str,
+        new: &SecurityGroupInputs,
+    ) -> Result<Live<SecurityGroupInputs, SecurityGroupOutputs>, CloudError> {
+        // A group that was just made may not be known everywhere yet.
+        let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
+            let found = self.describe(id).await?;
+            Ok(found.map_or(Look::Pending("not visible yet".to_owned()), Look::Ready))
+        })
+        .await?;
+        let now = self.live(&found).await?;
+        if now.inputs == *new {
+            return Ok(now);
+        }
+        bring_tags(&self.clients, id, &now.inputs.tags, &new.tags).await?;
+        self.bring_rules(id, &new.rules).await?;
+        Ok(Live { inputs: new.clone(), outputs: now.outputs })
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Live<SecurityGroupInputs, SecurityGroupOutputs>>, CloudError> {
+        match self.describe(id).await? {
+            Some(found) => Ok(Some(self.live(&found).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn find(&self, new: &SecurityGroupInputs) -> Result<Option<Found>, CloudError> {
+        let vpc = self.vpc(new).await?;
+        let request = self.clients.ec2.describe_security_groups();
+        let request = request.filters(filter("group-name", &new.name)).filters(filter("vpc-id", &vpc));
+        let answer = request.send().await.map_err(|error| classify("ec2:DescribeSecurityGroups", &error))?;
+        let Some(found) = answer.security_groups().first() else { return Ok(None) };
+        let owner = tags::owner(&new.tags, &from_sdk(found.tags()));
+        Ok(Some(Found { id: found.group_id().unwrap_or_default().to_owned(), owner }))
+    }
+
+    async fn update(
+        &self,
+        _call: &Call,
+        id: &str,
+        old: &SecurityGroupInputs,
+        new: &SecurityGroupInputs,
+    ) -> Result<(), CloudError> {
+        bring_tags(&self.clients, id, &old.tags, &new.tags).await?;
+        self.bring_rules(id, &new.rules).await
+    }
+
+    async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
+        wait_until(call, &format!("waiting for the security group {id} to be free"), DELETE_PACE, || async {
+            let sent = self.clients.ec2.delete_security_group().group_id(id).send().await;
+            match sent.map_err(|error| classify("ec2:DeleteSecurityGroup", &error)) {
+                Ok(_) => Ok(Look::Ready(())),
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
+                Err(error) if error.kind == ErrorKind::Blocked => Ok(Look::Pending(self.holders(id).await)),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+}
+
+impl SecurityGroup {
+    /// Who holds the group, for people.
+    async fn holders(&self, id: &str) -> String {
+        let request = self.clients.ec2.describe_network_interfaces().filters(filter("group-id", id));
+        let held = match request.send().await {
+            Ok(answer) => answer.network_interfaces.unwrap_or_default(),
+            // It is only told, and the wait goes on either way.
+            Err(_) => Vec::new(),
+        };
+        let names: Vec<String> = held
+            .iter()
+            .map(|interface| {
+                let instance = interface.attachment().and_then(|attachment| attachment.instance_id());
+                let described = interface.description().filter(|text| !text.is_empty());
+                instance.or(described).or(interface.network_interface_id()).unwrap_or("an interface").to_owned()
+            })
+            .collect();
+        if names.is_empty() {
+            "held by another group's rule".to_owned()
+        } else {
+            format!("held by {}", names.join(", "))
+        }
+    }
+}
