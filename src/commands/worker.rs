@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use pinfra_workers::agent::{self, Ended};
-use pinfra_workers::config::AgentConfig;
+use pinfra_workers::config::{AgentConfig, EmulatorConfig};
+use pinfra_workers::emulator;
+use pinfra_workers::report::Teller;
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,11 @@ pub(super) fn run(command: &WorkerCommand) -> Result<(), Failure> {
                 Ended::Replaced(program) => Err(replace(&program)),
             }
         }
-        WorkerCommand::Emulator(_) => Err(Failure::new("this build of pinfra has no emulator")),
+        WorkerCommand::Emulator(args) => {
+            let config: EmulatorConfig = read(&args.config)?;
+            let port = config.port;
+            on_runtime(told(port, async |teller, stop| emulator::run(config, Path::new("."), teller, stop).await))
+        }
         WorkerCommand::Cleaner(_) => Err(Failure::new("this build of pinfra has no cleaner")),
     }
 }
@@ -37,6 +43,23 @@ async fn agent(config: AgentConfig) -> Result<Ended, Failure> {
     let stop = stop_on_signals()?;
     // The SDK's futures are large, and this one would be part of every frame up to `main`.
     Box::pin(agent::run(config, stop)).await.map_err(|error| Failure::from_error(&error))
+}
+
+/// Runs a worker in this process's folder, and answers for its report.
+async fn told<E: std::error::Error + 'static>(
+    port: Option<u16>,
+    work: impl AsyncFnOnce(Teller, CancellationToken) -> Result<(), E>,
+) -> Result<(), Failure> {
+    let stop = stop_on_signals()?;
+    let teller = Teller::default();
+    // Workers' futures are large, and this one would be part of every frame up to `main`.
+    let work = Box::pin(work(teller.clone(), stop));
+    tokio::select! {
+        done = work => done.map_err(|error| Failure::from_error(&error)),
+        Err(error) = teller.serve(port, Path::new(".")) => {
+            Err(Failure::new(format!("cannot answer for the worker's report: {error}")))
+        }
+    }
 }
 
 /// A token that SIGTERM and an interrupt cancel.

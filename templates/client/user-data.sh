@@ -29,7 +29,7 @@ check_tools() {
   command -v sha256sum >/dev/null 2>&1 || command -v shasum >/dev/null 2>&1 ||
     fail "neither \`sha256sum\` nor \`shasum\` is there: install one of them"
   version=$(curl --version | sed -n '1s/^curl \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
-  # 7.86 is the first that signs S3 requests with a session token as S3 wants it.
+  # 7.86 is the first that signs all headers that S3 wants signed, such as the session token.
   # shellcheck disable=SC2086 # two words on purpose
   set -- ${version:-0 0}
   if [ "$1" -lt 7 ] || { [ "$1" -eq 7 ] && [ "$2" -lt 86 ]; }; then
@@ -60,8 +60,14 @@ object() {
   {
     printf 'user = "%s:%s"\n' "$id" "$secret"
     if [ -n "$session" ]; then printf 'header = "x-amz-security-token: %s"\n' "$session"; fi
-    printf 'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"\n'
-  } | quiet --max-time 600 --config - --aws-sigv4 "aws:amz:$region:s3" --output "$2" "$s3/$bucket/$1"
+    # Of no bytes, which is what a GET sends.
+    printf 'header = "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"\n'
+  } | curl --silent --show-error --fail-with-body --connect-timeout 3 --max-time 600 --config - \
+    --aws-sigv4 "aws:amz:$region:s3" --output "$2" "$s3/$bucket/$1" && return
+  # S3 says in its answer what is wrong.
+  if [ -f "$2" ]; then say "S3 says $(sed -n 's/.*<Code>\(.*\)<\/Code>.*/\1/p' "$2")"; fi
+  rm -f "$2"
+  return 1
 }
 
 # A role that was made just now is not known everywhere at once, and a bucket may still be filled: it is tried again.

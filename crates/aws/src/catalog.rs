@@ -30,8 +30,8 @@ kinds! {
     KeyPair,
     Bucket,
     Object,
-    Process,
     Stream,
     Instance,
     ElasticIp,
+    Process,
 }
