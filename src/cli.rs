@@ -155,6 +155,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// What runs on the client machine; `up` puts it there
+    Worker {
+        /// Which
+        #[command(subcommand)]
+        command: WorkerCommand,
+    },
     /// The local cloud by itself, for any AWS SDK or CLI
     Local {
         /// What to do with it
@@ -183,6 +189,25 @@ pub enum GraphFormat {
     Mermaid,
     /// A picture.
     Svg,
+}
+
+/// What runs on the client machine.
+#[derive(Debug, Subcommand)]
+pub enum WorkerCommand {
+    /// Keeps the workers of its machine as the lake bucket says they are
+    Agent(WorkerArgs),
+    /// Posts source rows to the API
+    Emulator(WorkerArgs),
+    /// Cleans events into Delta tables
+    Cleaner(WorkerArgs),
+}
+
+/// How a worker is started.
+#[derive(Args, Clone, Debug)]
+pub struct WorkerArgs {
+    /// Its configuration, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// What to do with the local cloud.

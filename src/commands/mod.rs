@@ -16,6 +16,7 @@ mod stacks;
 mod status;
 mod up;
 mod validate;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let asked = query::Asked { name: name.as_deref(), stack: stack.as_deref(), sql: sql.as_deref(), format };
             on_runtime(query::run(context, asked)).map(|()| 0)
         }
+        Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }
 }

@@ -3,6 +3,7 @@
 mod api;
 mod lake;
 mod streams;
+pub mod user_data;
 
 use std::collections::BTreeSet;
 

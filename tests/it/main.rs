@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod deployed_worker;
 mod interrupted;
 mod kill;
 mod query;
@@ -9,3 +10,4 @@ mod scale;
 mod stack_file;
 mod stacks;
 mod support;
+mod user_data;

@@ -15,6 +15,8 @@ use crate::ec2::key_pair::KeyPair;
 use crate::ec2::security_group::SecurityGroup;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
+use crate::s3::object::Object;
+use crate::worker::process::Process;
 
 macro_rules! kinds {
     ($($kind:ty),* $(,)?) => {
@@ -32,6 +34,7 @@ kinds! {
     SecurityGroup,
     KeyPair,
     Bucket,
+    Object,
     Stream,
     RestApi,
     Deployment,
@@ -40,4 +43,5 @@ kinds! {
     UsagePlan,
     Instance,
     ElasticIp,
+    Process,
 }

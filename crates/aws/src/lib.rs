@@ -15,6 +15,7 @@ pub mod policy;
 pub mod s3;
 pub mod tags;
 pub mod wait;
+pub mod worker;
 
 pub use catalog::catalog;
 pub use clients::{Clients, Connection};

@@ -3,6 +3,7 @@
 //! Workers know neither the planner nor the local cloud. Each is told all it needs by a config of its own
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
+pub mod agent;
 pub mod clean;
 pub mod cleaner;
 pub mod config;

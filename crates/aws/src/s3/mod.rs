@@ -1,4 +1,6 @@
 //! Amazon S3.
 
 pub mod bucket;
+pub mod object;
 mod settings;
+pub(crate) mod upload;

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
 mod api_gateway;
+mod object;
+mod process;
 
 use std::time::Duration;
 
@@ -280,6 +282,8 @@ async fn every_input_is_listed() {
     let mut samples = vec![
         ("kinesis/stream", serde_json::to_value(stream_inputs("a")).unwrap()),
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
+        ("s3/object", serde_json::to_value(object::inputs("a", "a")).unwrap()),
+        ("worker/process", serde_json::to_value(process::inputs("a")).unwrap()),
     ];
     samples.extend(api_gateway::samples());
     let catalog = catalog(&cloud.clients);

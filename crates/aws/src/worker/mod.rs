@@ -1,0 +1,4 @@
+//! What runs on client machines.
+
+mod heartbeat;
+pub mod process;
