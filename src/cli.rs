@@ -40,6 +40,9 @@ pub struct Global {
     /// Where state is kept
     #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra", value_parser = state_folder)]
     pub state: PathBuf,
+    /// The program to deploy onto the client machine; by default this one. On AWS it has to be a Linux program
+    #[arg(long, global = true, value_name = "FILE", env = "PINFRA_PROGRAM")]
+    pub program: Option<PathBuf>,
 }
 
 /// A folder of this machine. A URL would make a folder of that name, which nobody means.
@@ -113,6 +116,24 @@ pub enum Command {
     Status {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
+    },
+    /// Send a probe event to every table and wait until it has arrived; shows the time at each hop
+    Verify {
+        /// The stack's name or its stack file; absent when one stack is recorded
+        stack: Option<String>,
+        /// Seconds to wait for it
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        timeout: u64,
+    },
+    /// What a worker wrote: emulator, cleaner, or the agent that runs them
+    Logs {
+        /// The worker
+        worker: String,
+        /// The stack's name or its stack file; absent when one stack is recorded
+        stack: Option<String>,
+        /// Go on with what comes, until interrupted
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Endpoint, bucket, stream names …
     Outputs {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use pinfra_aws::catalog::KINDS;
 use pinfra_aws::{Clients, catalog, tags};
 use pinfra_engine::state::{Record, State, Status};
-use pinfra_engine::{Catalog, ErrorKind, Graph, Observation, StateStore, observe, plan_destroy};
+use pinfra_engine::{Address, Catalog, ErrorKind, Graph, Observation, StateStore, observe, plan_destroy};
 use serde_json::Value;
 
 use super::context::Context;
@@ -85,7 +86,11 @@ async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog
         Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+    let mut without_needs = Vec::new();
     for (address, id) in tagged {
+        if !state.resources.contains_key(&address) {
+            without_needs.push(address.clone());
+        }
         let found = Record {
             status: Status::Begun,
             id: Some(id.clone()),
@@ -97,5 +102,18 @@ async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog
         let record = state.resources.entry(address).or_insert(found);
         record.id.get_or_insert(id);
     }
+    let all: Vec<Address> = state.resources.keys().cloned().collect();
+    for address in without_needs {
+        // Who needs whom is not known of these, but which kinds may need which is: the catalogue is in that order.
+        let needs = all.iter().filter(|other| rank(other) < rank(&address)).cloned().collect();
+        if let Some(record) = state.resources.get_mut(&address) {
+            record.needs = needs;
+        }
+    }
     Ok(state)
+}
+
+/// Where a kind stands in the catalogue.
+fn rank(address: &Address) -> Option<usize> {
+    KINDS.iter().position(|info| info.kind == address.kind())
 }

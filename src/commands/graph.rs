@@ -7,15 +7,17 @@ use pinfra_engine::state::Place;
 
 use super::stacks;
 use crate::cli::GraphFormat;
-use crate::expand::expand;
+use crate::expand::{Facts, expand};
 use crate::report::{Failure, out, svg};
 
 /// Prints the graph.
 pub(super) fn run(file: &Path, format: GraphFormat) -> Result<(), Failure> {
     let stack = stacks::load(file)?;
-    // Names hold the account, which only the cloud knows; edges do not depend on it.
+    // Names hold the account, which only the cloud knows; edges depend neither on it nor on the program.
     let place = Place { target: String::new(), region: stack.region.value.clone(), account: "000000000000".to_owned() };
-    let graph = expand(&stack, &place)?;
+    let key = stack.client.as_ref().and_then(|client| client.key.as_ref());
+    let facts = Facts { public_key: key.map(|_| String::new()), ..Facts::default() };
+    let graph = expand(&stack, &place, &facts)?;
     out::data(&match format {
         GraphFormat::Dot => dot(&stack.name, &graph),
         GraphFormat::Mermaid => mermaid(&graph),

@@ -2,23 +2,31 @@
 
 mod completions;
 mod context;
+mod deployed;
 mod down;
+mod events;
 mod explain;
+mod facts;
 mod graph;
 mod init;
 mod local;
+mod logs;
 mod outputs;
 mod plan;
+mod post;
 mod query;
+mod reconcile;
 mod run;
 mod schema;
 mod stacks;
 mod status;
 mod up;
 mod validate;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use context::Context;
 
@@ -45,7 +53,9 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Completions { shell } => completions::run(shell).map(|()| 0),
         Command::Explain { kind } => explain::run(context, kind.as_deref()).map(|()| 0),
         Command::Graph { stack, format } => graph::run(&stack, format).map(|()| 0),
-        Command::Outputs { stack, show } => outputs::run(context, stack.as_deref(), show.as_deref()).map(|()| 0),
+        Command::Outputs { stack, show } => {
+            on_runtime(outputs::run(context, stack.as_deref(), show.as_deref())).map(|()| 0)
+        }
         Command::Plan { stack, detailed_exitcode } => {
             let changes = on_runtime(plan::run(context, &stack))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
@@ -59,6 +69,12 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Query { name, stack, sql, format } => {
             let asked = query::Asked { name: name.as_deref(), stack: stack.as_deref(), sql: sql.as_deref(), format };
             on_runtime(query::run(context, asked)).map(|()| 0)
+        }
+        Command::Verify { stack, timeout } => {
+            on_runtime(verify::run(context, stack.as_deref(), Duration::from_secs(timeout))).map(|()| 0)
+        }
+        Command::Logs { worker, stack, follow } => {
+            on_runtime(logs::run(context, &worker, stack.as_deref(), follow)).map(|()| 0)
         }
         Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),

@@ -1,5 +1,7 @@
 //! `pinfra outputs`: what programs need to know of a stack.
 
+use pinfra_aws::Clients;
+use pinfra_aws::error::classify;
 use pinfra_engine::State;
 use serde_json::{Map, Value};
 
@@ -9,6 +11,9 @@ use super::{local, stacks};
 use crate::report::{Failure, out};
 use crate::spec::Target;
 
+/// The output that has the key of the API.
+const API_KEY: &str = "api_key";
+
 /// One output. A secret is printed only when it is asked for by name.
 struct Output {
     name: String,
@@ -17,7 +22,7 @@ struct Output {
 }
 
 /// Prints the outputs of the stack that `given` names, or the one called `show`.
-pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, given: Option<&str>, show: Option<&str>) -> Result<(), Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
         return Err(Failure::new(format!("the stack `{}` has no outputs, since nothing of it is there", chosen.name))
@@ -26,10 +31,11 @@ pub(super) fn run(context: &Context, given: Option<&str>, show: Option<&str>) ->
     let Some(wanted) = show else { return tell(context, &state) };
     let outputs = of(context, &state);
     match outputs.iter().find(|output| output.name == wanted) {
-        Some(output) => {
-            out::data(&format!("{}\n", output.value))?;
-            Ok(())
+        Some(output) if output.name == API_KEY => {
+            let value = api_key_value(context, &state, &output.value).await?;
+            Ok(out::data(&format!("{value}\n"))?)
         }
+        Some(output) => Ok(out::data(&format!("{}\n", output.value))?),
         None => {
             let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
             Err(Failure::new(format!("the stack `{}` has no output `{wanted}`", state.stack))
@@ -75,13 +81,29 @@ fn of(context: &Context, state: &State) -> Vec<Output> {
         }
     }
     for (address, record) in &state.resources {
-        let Some(name) = record.outputs.get("name").and_then(Value::as_str) else { continue };
-        let output = match address.kind() {
-            "s3/bucket" => "bucket".to_owned(),
-            "kinesis/stream" => format!("stream_{}", address.name()),
-            kind => format!("{}_{}", kind.replace('/', "_"), address.name()),
+        let output = |name: &str| record.outputs.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (name, value, secret) = match address.kind() {
+            "s3/bucket" => ("bucket".to_owned(), output("name"), false),
+            "kinesis/stream" => (format!("stream_{}", address.name()), output("name"), false),
+            "api_gateway/stage" => ("invoke_url".to_owned(), output("invoke_url"), false),
+            // What is recorded is its id. The value is asked for when it is shown, and kept nowhere.
+            "api_gateway/api_key" => (API_KEY.to_owned(), output("id"), true),
+            "ec2/instance" => ("client_instance".to_owned(), output("id"), false),
+            _ => continue,
         };
-        add(output, name.to_owned(), false);
+        let Some(value) = value else { continue };
+        add(name, value, secret);
     }
     outputs
+}
+
+/// The value of an API key, from API Gateway, which alone has it.
+async fn api_key_value(context: &Context, state: &State, id: &str) -> Result<String, Failure> {
+    let Some(place) = &state.place else { return Err(Failure::new("it is not recorded where the stack lives")) };
+    let connection = local::connect_if_running(context, stacks::recorded_target(place), &place.region).await?;
+    let clients = Clients::connect(&connection).await?;
+    super::plan::check_account(state, &clients)?;
+    let answer = clients.apigateway.get_api_key().api_key(id).include_value(true).send().await;
+    let answer = answer.map_err(|error| Failure::from(classify("apigateway:GetApiKey", &error)))?;
+    answer.value.ok_or_else(|| Failure::new("API Gateway gave the key without its value"))
 }

@@ -8,7 +8,7 @@ use pinfra_engine::{Graph, Plan, State, observe, plan};
 use serde_json::json;
 
 use super::context::Context;
-use super::{local, stacks};
+use super::{facts, local, stacks};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure>
     let planned = async {
         let clients = Clients::connect(&connected.connection).await?;
         let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
-        let (_, plan) = make(&stack, &state, &clients, target).await?;
+        let (_, plan) = make(context, &stack, &state, &clients, target).await?;
         context.tell_requests(&clients)?;
         Ok::<Plan, Failure>(plan)
     }
@@ -38,6 +38,7 @@ pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure>
 
 /// Where the stack lives, and the plan that makes it what its file says.
 pub(super) async fn make(
+    context: &Context,
     stack: &Stack,
     state: &State,
     clients: &Clients,
@@ -46,7 +47,8 @@ pub(super) async fn make(
     let place =
         Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
     check_account(state, clients)?;
-    let graph = expand(stack, &place)?;
+    let facts = facts::collect(context, stack, target)?;
+    let graph = expand(stack, &place, &facts)?;
     Ok((place, of(&graph, state, clients).await?))
 }
 

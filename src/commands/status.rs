@@ -1,17 +1,22 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::Int64Array;
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::diff::{FieldChange, Shown, Views, diff};
 use pinfra_engine::state::{Record, Status};
 use pinfra_engine::value::is_hash;
 use pinfra_engine::{Graph, KindInfo, Observation, observe};
+use pinfra_workers::clean::Cleaning;
+use pinfra_workers::lake::Lake;
+use pinfra_workers::query::{TableSet, query};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::deployed::Deployed;
 use super::stacks::choose;
-use super::{local, plan, stacks};
+use super::{events, local, plan, stacks};
 use crate::report::{Failure, count};
 
 /// Shows the stack that `given` names. Returns whether it is healthy.
@@ -45,6 +50,15 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
             (address.to_string(), healthy, condition)
         })
         .collect();
+    let deployed = Deployed::of(&state);
+    let heartbeat = deployed.heartbeat(&clients).await?;
+    let told = match versions(&clients, &deployed).await {
+        Ok(versions) => events::tell(&deployed, heartbeat.as_ref(), &versions, context.paint_out),
+        Err(failure) => {
+            context.fail(&failure);
+            events::tell(&deployed, heartbeat.as_ref(), &BTreeMap::new(), context.paint_out)
+        }
+    };
     let sick = rows.iter().filter(|(_, healthy, _)| !healthy).count();
     let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
     let paint = context.paint_out;
@@ -53,21 +67,53 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         let condition = if *healthy { paint.good(condition) } else { paint.bad(condition) };
         text.push_str(&format!("  {address:width$}  {condition}\n"));
     }
-    text.push_str(&match sick {
-        0 => format!("healthy: {}\n", count(rows.len(), "resource")),
-        n => format!("not healthy: {n} of {}; `pinfra plan` says what to do\n", count(rows.len(), "resource")),
+    text.push_str(&told.text);
+    text.push_str(&match (sick, told.healthy) {
+        (0, true) => format!("healthy: {}\n", count(rows.len(), "resource")),
+        (0, false) => "not healthy: see the workers and events above; `pinfra logs WORKER` says more\n".to_owned(),
+        (n, _) => format!("not healthy: {n} of {}; `pinfra plan` says what to do\n", count(rows.len(), "resource")),
     });
     let resources: Vec<_> = rows
         .iter()
         .map(|(address, healthy, condition)| json!({"address": address, "healthy": healthy, "condition": condition}))
         .collect();
+    let healthy = sick == 0 && told.healthy;
     context.result(
         &text,
         "status",
-        json!({"stack": state.stack, "place": place, "healthy": sick == 0, "resources": resources}),
+        json!({"stack": state.stack, "place": place, "healthy": healthy, "resources": resources,
+            "workers": told.workers, "events": told.events}),
     )?;
     context.tell_requests(&clients)?;
-    Ok(sick == 0)
+    Ok(healthy)
+}
+
+/// By table, the rows beyond the first of a key: versions of one and the same thing.
+async fn versions(clients: &Clients, deployed: &Deployed) -> Result<BTreeMap<String, u64>, Failure> {
+    let mut versions = BTreeMap::new();
+    let Some(bucket) = &deployed.bucket else { return Ok(versions) };
+    let lake = Lake::with(bucket, &clients.sdk).map_err(|error| Failure::from_error(&error))?;
+    for table in &deployed.tables {
+        let url = lake.table_url(TableSet::Stream.name(), &table.name);
+        if Box::pin(lake.open_table(&url)).await.map_err(|error| Failure::from_error(&error))?.is_none() {
+            continue;
+        }
+        let cleaning = Cleaning::new(&table.name, &table.key, &table.sql).await;
+        let cleaning = cleaning.map_err(|error| Failure::from_error(&error))?;
+        // The first column is the row's key.
+        let key = cleaning.schema().field(0).name().replace('"', "\"\"");
+        let sql = format!("SELECT count(*) - count(DISTINCT \"{key}\") AS versions FROM \"{}\"", table.name);
+        let answer = Box::pin(query(&lake, TableSet::Stream, std::slice::from_ref(&table.name), &sql)).await;
+        let rows = match answer {
+            Ok(answer) => answer.all().await,
+            Err(error) => Err(error),
+        };
+        let rows = rows.map_err(|error| Failure::from_error(&error))?;
+        let count =
+            rows.first().and_then(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>()?.iter().next()?);
+        versions.insert(table.name.clone(), count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
+    }
+    Ok(versions)
 }
 
 /// Whether the cloud holds something else than is recorded. Secrets are recorded as hashes, so what is one cannot be

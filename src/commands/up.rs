@@ -1,16 +1,21 @@
 //! `pinfra up`: makes it so.
 
 use std::path::Path;
+use std::time::Duration;
 
 use pinfra_aws::{Clients, catalog};
-use pinfra_engine::StateStore;
 use pinfra_engine::state::Entry;
+use pinfra_engine::{State, StateStore};
 
 use super::context::Context;
+use super::deployed::Deployed;
 use super::run::{ask, carry_out};
-use super::{local, outputs, plan, stacks};
+use super::{local, outputs, plan, stacks, verify};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
+
+/// What a probe may take: on AWS a new API key takes up to half a minute to be known everywhere.
+const PROBE: Duration = Duration::from_secs(90);
 
 /// Makes the stack of `file`.
 pub(super) async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
@@ -34,7 +39,7 @@ async fn make(
     yes: bool,
 ) -> Result<(), Failure> {
     let clients = Clients::connect(&connected.connection).await?;
-    let (place, plan) = plan::make(stack, store.state(), &clients, target).await?;
+    let (place, plan) = plan::make(context, stack, store.state(), &clients, target).await?;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -42,8 +47,9 @@ async fn make(
             entries.insert(0, Entry::Stack { place, protected: plan.protected });
         }
         store.append(entries)?;
-        store.close()?;
+        let state = store.close()?;
         context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
+        prove(context, &clients, &state).await?;
         context.tell_requests(&clients)?;
         return Ok(());
     }
@@ -53,8 +59,12 @@ async fn make(
     }
     let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store).await;
     let state = store.close()?;
-    context.tell_requests(&clients)?;
+    if carried_out.is_err() {
+        context.tell_requests(&clients)?;
+    }
     carried_out?;
+    prove(context, &clients, &state).await?;
+    context.tell_requests(&clients)?;
     if context.global.json {
         outputs::tell(context, &state)?;
     } else if !context.global.quiet {
@@ -69,6 +79,21 @@ async fn make(
         });
     }
     Ok(())
+}
+
+/// Proves with a real event that the pipeline works, where there is one from end to end.
+async fn prove(context: &Context, clients: &Clients, state: &State) -> Result<(), Failure> {
+    let deployed = Deployed::of(state);
+    if deployed.workers.is_empty() {
+        return Ok(());
+    }
+    match verify::missing(&deployed) {
+        None => verify::probe(context, clients, &deployed, PROBE).await,
+        Some(missing) => {
+            context.tell(&format!("no probe was sent: {missing}"));
+            Ok(())
+        }
+    }
 }
 
 fn are(n: usize) -> String {

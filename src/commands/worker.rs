@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use pinfra_workers::agent::{self, Ended};
-use pinfra_workers::config::{AgentConfig, EmulatorConfig};
-use pinfra_workers::emulator;
+use pinfra_workers::config::{AgentConfig, CleanerConfig, EmulatorConfig};
 use pinfra_workers::report::Teller;
+use pinfra_workers::{cleaner, emulator};
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,11 @@ pub(super) fn run(command: &WorkerCommand) -> Result<(), Failure> {
             let port = config.port;
             on_runtime(told(port, async |teller, stop| emulator::run(config, Path::new("."), teller, stop).await))
         }
-        WorkerCommand::Cleaner(_) => Err(Failure::new("this build of pinfra has no cleaner")),
+        WorkerCommand::Cleaner(args) => {
+            let config: CleanerConfig = read(&args.config)?;
+            let port = config.port;
+            on_runtime(told(port, async |teller, stop| cleaner::run(config, Path::new("."), teller, stop).await))
+        }
     }
 }
 

@@ -6,16 +6,21 @@ use pinfra_aws::s3::bucket::{BucketInputs, Encryption, LifecycleRule, PublicAcce
 use pinfra_engine::state::Place;
 use pinfra_engine::{Address, Node};
 
-use super::{node, tags};
+use super::{names, node, tags};
 use crate::spec::{Lake, Stack, Value};
 
 /// Parts of an upload that nobody finished are paid for and seen by nobody; a week is longer than any upload takes.
 const ABORT_MULTIPART_DAYS: i32 = 7;
 
-/// The lake bucket. Bucket names are unique in the world, so account and region are part of the name.
+/// The address of the lake bucket.
+pub(super) fn address() -> Address {
+    Address::new("s3/bucket", "lake")
+}
+
+/// The lake bucket.
 pub(super) fn bucket(stack: &Stack, lake: &Lake, place: &Place) -> Node {
-    let address = Address::new("s3/bucket", "lake");
-    let name = format!("{}-{}-{}", *stack.name, place.account, place.region);
+    let address = address();
+    let name = names::bucket(stack, place);
     let days = |value: &Option<Value<u32>>| value.as_ref().map(|days| i32::try_from(*days.get()).unwrap_or(i32::MAX));
     let rule = |id: &str, prefix: &str| LifecycleRule {
         id: id.to_owned(),

@@ -1,32 +1,42 @@
 //! A stack file becomes a graph of resources: names, defaults, fan-out. Pure.
 
 mod api;
+mod client;
+mod facts;
 mod lake;
+mod names;
 mod streams;
 pub mod user_data;
+mod workers;
 
 use std::collections::BTreeSet;
 
 use pinfra_aws::tags::{Tags, ownership};
 use pinfra_engine::state::Place;
-use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Graph, GraphError, Node};
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use client::architecture;
+pub use facts::{Facts, ProgramFile, SourceFile};
+
 use crate::spec::{self, Stack};
 
 /// The resources that `stack` asks for, at `place`.
-pub fn expand(stack: &Stack, place: &Place) -> Result<Graph, Vec<GraphError>> {
+pub fn expand(stack: &Stack, place: &Place, facts: &Facts) -> Result<Graph, Vec<GraphError>> {
     let mut nodes = Vec::new();
     nodes.extend(stack.lake.as_ref().map(|lake| lake::bucket(stack, lake, place)));
     if let Some(streams) = &stack.streams {
         nodes.extend(stack.tables.iter().map(|table| streams::stream(stack, streams, table)));
     }
-    if let Some(section) = &stack.api {
-        let name = format!("{}-{}-api", *stack.name, place.region);
-        let arn = Input::Known(format!("arn:aws:iam::{}:role/{name}", place.account));
-        nodes.extend(api::nodes(stack, section, place, &api::Role { arn, policies: Vec::new() }));
+    if let Some(api) = &stack.api {
+        nodes.extend(api::nodes(stack, api, place));
+    }
+    if let Some(client) = &stack.client {
+        nodes.extend(client::nodes(stack, client, place, facts));
+    }
+    if let Some(workers) = &stack.workers {
+        nodes.extend(workers::nodes(stack, workers, place, facts));
     }
     let protected = stack.protect.iter().map(|protected| protected.value.clone()).collect();
     Ok(Graph::new(nodes)?.protecting(protected))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pinfra_aws::kinesis::stream::{Mode, StreamInputs};
 use pinfra_engine::{Address, Node};
 
-use super::{node, tags};
+use super::{names, node, tags};
 use crate::spec::{Capacity, Encryption, Stack, Streams, Table};
 
 /// The key that AWS keeps for Kinesis in every account (Kinesis developer guide, "What is server-side encryption").
@@ -28,7 +28,7 @@ pub(super) fn stream(stack: &Stack, streams: &Streams, table: &Table) -> Node {
     secret(streams.retention_hours.from_env, "retention_hours");
     secret(streams.encryption.from_env, "encryption_key");
     let inputs = StreamInputs {
-        name: format!("{}-{}", *stack.name, *table.name),
+        name: names::stream(stack, &table.name),
         mode,
         shards,
         retention_hours: number(*streams.retention_hours.get()),

@@ -1,5 +1,6 @@
 //! All that people and programs read: plans, progress, errors, summaries. Nothing else prints.
 
+pub mod columns;
 pub mod diagnostic;
 pub mod failure;
 pub mod out;

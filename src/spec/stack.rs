@@ -24,7 +24,10 @@ use super::workers::Workers;
 use super::{names, schema};
 
 /// The sections whose resources this version makes.
-const BUILT: &[&str] = &["name", "target", "region", "tags", "tables", "streams", "lake", "analyses", "protect"];
+const BUILT: &[&str] = &[
+    "name", "target", "region", "tags", "tables", "network", "client", "api", "streams", "lake", "workers", "analyses",
+    "protect",
+];
 
 /// A streaming data pipeline, as one file describes it. Every part may be left out.
 #[derive(Clone, Debug, JsonSchema)]
@@ -132,6 +135,11 @@ impl Stack {
             sections.filter(|(section, _)| !section.contains('.') && !BUILT.contains(section)).collect();
         // A bucket that exists is used, never made: that is another way for a lake to come about.
         missing.extend(self.lake.iter().filter_map(|lake| Some(("lake.use", lake.existing.as_ref()?.place))));
+        let workers = self.workers.as_ref();
+        let gateway = workers.and_then(|workers| workers.gateway.as_ref());
+        missing.extend(gateway.map(|gateway| ("workers.gateway", gateway.place)));
+        let schedule = workers.and_then(|workers| workers.cleaner.as_ref()?.schedule.as_ref());
+        missing.extend(schedule.map(|schedule| ("workers.cleaner.schedule", schedule.place)));
         missing.sort_by_key(|(_, place)| *place);
         missing
     }

@@ -42,6 +42,21 @@ pub struct Emulator {
     /// Events a second over all tables
     #[schemars(range(min = 1, max = 100_000), extend("default" = 2))]
     pub rate: Value<u32>,
+    /// How many events may go out at once after a pause
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 10))]
+    pub burst: Value<u32>,
+    /// Seconds over which the rate grows from nothing
+    #[schemars(range(min = 0, max = 86_400), extend("default" = 0))]
+    pub ramp: Value<u32>,
+    /// Stop after so many events over all tables; go on for ever when absent
+    #[schemars(range(min = 1))]
+    pub count: Option<Value<u32>>,
+    /// Rows in each table of the `sample` source
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = 11_154))]
+    pub rows: Value<u32>,
+    /// What the rows of the `sample` source and the order of all events follow from
+    #[schemars(extend("default" = 100))]
+    pub seed: Value<u32>,
     /// The port on the machine where its health and counters can be asked for; any free one when absent
     #[schemars(range(min = 1024, max = 65_535))]
     pub port: Option<Value<u32>>,
@@ -69,6 +84,9 @@ pub struct Cleaner {
     /// Clean what is in the streams as it comes
     #[schemars(extend("default" = true))]
     pub streaming: Value<bool>,
+    /// After how many milliseconds an event is to be visible in its table
+    #[schemars(range(min = 100, max = 60_000), extend("default" = 1000))]
+    pub commit_ms: Value<u32>,
     /// When to clean what the connector wrote, as a cron expression in UTC: minute, hour, day, month, day of the week
     pub schedule: Option<Value<String>>,
     /// The port on the machine where its health and counters can be asked for; any free one when absent
@@ -117,6 +135,11 @@ fn emulator(reader: &mut Reader<'_>, node: &Node) -> Option<Emulator> {
         place: node.place,
         source: source.unwrap_or_else(|| Value::written(EventSource::Sample, node.place)),
         rate: fields.whole(reader, "rate"),
+        burst: fields.whole(reader, "burst"),
+        ramp: fields.whole(reader, "ramp"),
+        count: fields.optional_whole(reader, "count"),
+        rows: fields.whole(reader, "rows"),
+        seed: fields.whole(reader, "seed"),
         port: fields.optional_whole(reader, "port"),
     };
     fields.finish();
@@ -135,6 +158,7 @@ fn cleaner(reader: &mut Reader<'_>, node: &Node) -> Option<Cleaner> {
     let cleaner = Cleaner {
         place: node.place,
         streaming: fields.flag(reader, "streaming"),
+        commit_ms: fields.whole(reader, "commit_ms"),
         schedule: fields.text(reader, "schedule"),
         port: fields.optional_whole(reader, "port"),
     };

@@ -13,6 +13,9 @@ use crate::ec2::elastic_ip::ElasticIp;
 use crate::ec2::instance::Instance;
 use crate::ec2::key_pair::KeyPair;
 use crate::ec2::security_group::SecurityGroup;
+use crate::iam::instance_profile::InstanceProfile;
+use crate::iam::role::Role;
+use crate::iam::role_policy::RolePolicy;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
 use crate::s3::object::Object;
@@ -31,6 +34,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Role,
+    RolePolicy,
+    InstanceProfile,
     SecurityGroup,
     KeyPair,
     Bucket,

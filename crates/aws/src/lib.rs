@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod clients;
 pub mod ec2;
 pub mod error;
+pub mod iam;
 pub mod kinesis;
 pub mod meter;
 pub mod policy;

@@ -44,7 +44,8 @@ const fn one_in(seconds: u32, service: &'static str, operation: &'static str) ->
 ///
 /// Kinesis: "Quotas and limits" in the Kinesis Data Streams developer guide, and the API reference of each operation.
 /// Those without a published rate get the rate of their siblings. The Tagging API's is not published; 5 is what its
-/// users report to be safe. API Gateway: "Quotas for creating, deploying and managing an API", developer guide, for
+/// users report to be safe. Neither are those of IAM, whose writes are few in the whole account: five a second of each
+/// stays below what its users saw refused. API Gateway: "Quotas for creating, deploying and managing an API", developer guide, for
 /// regional APIs.
 const RATES: &[Rate] = &[
     a_second("Kinesis", "CreateStream", 5),
@@ -70,6 +71,21 @@ const RATES: &[Rate] = &[
     a_second("API Gateway", "CreateApiKey", 5),
     a_second("API Gateway", "DeleteApiKey", 5),
     one_in(20, "API Gateway", "UpdateUsagePlan"),
+    a_second("IAM", "CreateRole", 5),
+    a_second("IAM", "UpdateRole", 5),
+    a_second("IAM", "UpdateAssumeRolePolicy", 5),
+    a_second("IAM", "TagRole", 5),
+    a_second("IAM", "UntagRole", 5),
+    a_second("IAM", "DeleteRole", 5),
+    a_second("IAM", "PutRolePolicy", 5),
+    a_second("IAM", "DeleteRolePolicy", 5),
+    a_second("IAM", "DetachRolePolicy", 5),
+    a_second("IAM", "CreateInstanceProfile", 5),
+    a_second("IAM", "TagInstanceProfile", 5),
+    a_second("IAM", "UntagInstanceProfile", 5),
+    a_second("IAM", "DeleteInstanceProfile", 5),
+    a_second("IAM", "AddRoleToInstanceProfile", 5),
+    a_second("IAM", "RemoveRoleFromInstanceProfile", 5),
 ];
 
 /// Counts and holds back the requests of one set of clients.

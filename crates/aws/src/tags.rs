@@ -79,47 +79,13 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
             }
         }
     }
-    found.extend(in_iam(clients, stack).await?);
-    Ok(found)
-}
-
-/// The path of everything in IAM that a stack owns.
-pub fn iam_path(stack: &str) -> String {
-    format!("/pinfra/{stack}/")
-}
-
-/// What a stack owns in IAM, which the Tagging API does not list ("Services that support the Resource Groups Tagging
-/// API"). IAM has no regions, so a name says of which region it is: stacks of one name may live in two.
-async fn in_iam(clients: &Clients, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
-    let (path, region) = (iam_path(stack), format!("-{}", clients.region));
-    let mut found = Vec::new();
-    let mut roles = clients.iam.list_roles().path_prefix(&path).into_paginator().items().send();
-    while let Some(role) = roles.next().await {
-        let role = role.map_err(|error| classify("iam:ListRoles", &error))?;
-        if !role.role_name.ends_with(&region) {
-            continue;
+    // It does not list roles, and instance profiles only in one region.
+    for (address, id) in crate::iam::discover::owned_by(clients, stack).await? {
+        if !found.iter().any(|(known, _)| *known == address) {
+            found.push((address, id));
         }
-        // Lists come without tags.
-        let tags = clients.iam.list_role_tags().role_name(&role.role_name).send().await;
-        let tags = tags.map_err(|error| classify("iam:ListRoleTags", &error))?.tags;
-        found.extend(address_in(tags).map(|address| (address, role.role_name)));
-    }
-    let mut profiles = clients.iam.list_instance_profiles().path_prefix(&path).into_paginator().items().send();
-    while let Some(profile) = profiles.next().await {
-        let profile = profile.map_err(|error| classify("iam:ListInstanceProfiles", &error))?;
-        if !profile.instance_profile_name.ends_with(&region) {
-            continue;
-        }
-        let tags = clients.iam.list_instance_profile_tags();
-        let tags = tags.instance_profile_name(&profile.instance_profile_name).send().await;
-        let tags = tags.map_err(|error| classify("iam:ListInstanceProfileTags", &error))?.tags;
-        found.extend(address_in(tags).map(|address| (address, profile.instance_profile_name)));
     }
     Ok(found)
-}
-
-fn address_in(tags: Vec<aws_sdk_iam::types::Tag>) -> Option<Address> {
-    tags.into_iter().find(|tag| tag.key == ADDRESS)?.value.parse().ok()
 }
 
 #[cfg(test)]

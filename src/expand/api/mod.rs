@@ -9,11 +9,15 @@ use pinfra_aws::api_gateway::deployment::DeploymentInputs;
 use pinfra_aws::api_gateway::rest_api::RestApiInputs;
 use pinfra_aws::api_gateway::stage::StageInputs;
 use pinfra_aws::api_gateway::usage_plan::{PlanStage, UsagePlanInputs};
+use pinfra_aws::iam::role::RoleInputs;
+use pinfra_aws::iam::role_policy::RolePolicyInputs;
+use pinfra_aws::policy::{allow, normalise_policy, service_trust};
 use pinfra_engine::state::Place;
 use pinfra_engine::value::{Input, Reference};
 use pinfra_engine::{Address, Node};
+use serde_json::json;
 
-use super::{node, tags};
+use super::{names, node, tags};
 use crate::spec::{Api, ApiAuth, Stack};
 
 /// Calls a second and at once over all callers. Half of what an account has by default (API Gateway quotas), so that
@@ -21,12 +25,14 @@ use crate::spec::{Api, ApiAuth, Stack};
 const THROTTLE_RATE: f64 = 5_000.0;
 const THROTTLE_BURST: i32 = 2_500;
 
-/// The role that the API writes to the streams as.
-pub(super) struct Role {
-    /// Its ARN.
-    pub(super) arn: Input<String>,
-    /// What must be there before the role can be used: its policies.
-    pub(super) policies: Vec<Address>,
+/// The address of the role that the API writes to the streams as.
+fn role_address() -> Address {
+    Address::new("iam/role", "api")
+}
+
+/// The address of what that role may do.
+fn policy_address() -> Address {
+    Address::new("iam/role_policy", "api")
 }
 
 /// The address of the REST API.
@@ -35,15 +41,17 @@ fn rest_api() -> Address {
 }
 
 /// The address of the API key.
-fn api_key() -> Address {
+pub(super) fn key_address() -> Address {
     Address::new("api_gateway/api_key", "api")
 }
 
 /// The API with what it takes to call it.
-pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place, role: &Role) -> Vec<Node> {
-    let document = document::document(place, api, &role.arn);
+pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place) -> Vec<Node> {
+    let document = document::document(place, api, &output(role_address(), "arn"));
     let mut nodes = vec![
-        deployment(stack, api, document.hash(), role),
+        role(stack, api, place),
+        policy(stack, api, place),
+        deployment(stack, api, document.hash()),
         stage(stack, api),
         node(
             stack,
@@ -66,11 +74,42 @@ pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place, role: &Role) -> Vec
     nodes
 }
 
+fn role(stack: &Stack, api: &Api, place: &Place) -> Node {
+    let inputs = RoleInputs {
+        name: names::role(stack, "api", place),
+        path: names::iam_path(stack),
+        description: Some(format!("The API of the stack {}", *stack.name)),
+        trust: normalise_policy(&service_trust("apigateway.amazonaws.com")),
+        max_session_seconds: 3600,
+        tags: tags(stack, &role_address()),
+    };
+    node(stack, role_address(), &inputs, BTreeSet::new(), api.place)
+}
+
+/// What callers of the API can do to the streams, and to no others: the role is the only one that acts.
+fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
+    let streams: Vec<String> = stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
+    let mut actions = vec!["kinesis:DescribeStream", "kinesis:PutRecord", "kinesis:PutRecords"];
+    if *api.admin.get() {
+        actions.extend(["kinesis:CreateStream", "kinesis:DeleteStream"]);
+    }
+    let inputs = RolePolicyInputs {
+        role: output(role_address(), "name"),
+        name: "streams".to_owned(),
+        policy: allow(vec![
+            json!({"Effect": "Allow", "Action": actions, "Resource": streams}),
+            // Lists have no resource ("Actions, resources, and condition keys for Amazon Kinesis Data Streams").
+            json!({"Effect": "Allow", "Action": "kinesis:ListStreams", "Resource": "*"}),
+        ]),
+    };
+    node(stack, policy_address(), &inputs, secrets(&[(api.admin.from_env, "policy")]), api.place)
+}
+
 /// A deployment freezes an API that can be called, so it comes after what its role may do.
-fn deployment(stack: &Stack, api: &Api, document_hash: String, role: &Role) -> Node {
+fn deployment(stack: &Stack, api: &Api, document_hash: String) -> Node {
     let inputs = DeploymentInputs { rest_api: output(rest_api(), "id"), document_hash };
     let made = node(stack, deployment_address(), &inputs, BTreeSet::new(), api.place);
-    Node { after: role.policies.clone(), ..made }
+    Node { after: vec![policy_address()], ..made }
 }
 
 fn stage(stack: &Stack, api: &Api) -> Node {
@@ -91,18 +130,18 @@ fn key(stack: &Stack, api: &Api) -> Node {
         name: (*stack.name).clone(),
         description: format!("lets events into the stack {}", *stack.name),
         enabled: true,
-        tags: tags(stack, &api_key()),
+        tags: tags(stack, &key_address()),
     };
-    node(stack, api_key(), &inputs, BTreeSet::new(), api.auth.place)
+    node(stack, key_address(), &inputs, BTreeSet::new(), api.auth.place)
 }
 
 fn usage_plan(stack: &Stack, api: &Api) -> Node {
-    let address = Address::new("api_gateway/usage_plan", "api");
+    let address = usage_plan_address();
     let inputs = UsagePlanInputs {
         name: (*stack.name).clone(),
         description: format!("who may send events to the stack {}", *stack.name),
         stages: vec![PlanStage { rest_api: output(rest_api(), "id"), stage: output(stage_address(), "name") }],
-        keys: vec![output(api_key(), "id")],
+        keys: vec![output(key_address(), "id")],
         throttle: None,
         quota: None,
         tags: tags(stack, &address),
@@ -110,11 +149,16 @@ fn usage_plan(stack: &Stack, api: &Api) -> Node {
     node(stack, address, &inputs, BTreeSet::new(), api.auth.place)
 }
 
+/// The address of the usage plan.
+pub(super) fn usage_plan_address() -> Address {
+    Address::new("api_gateway/usage_plan", "api")
+}
+
 fn deployment_address() -> Address {
     Address::new("api_gateway/deployment", "api")
 }
 
-fn stage_address() -> Address {
+pub(super) fn stage_address() -> Address {
     Address::new("api_gateway/stage", "api")
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::names::partition;
+use crate::clients::partition;
 
 /// The longest that API Gateway waits for an integration, in milliseconds, and what it takes where nothing is said
 /// ("Integration timeout", API Gateway quotas).

@@ -4,7 +4,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{CloudError, ErrorKind};
 
 use super::sending::through_conflicts;
-use crate::clients::Clients;
+use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
 
@@ -53,15 +53,6 @@ pub(super) async fn retag(clients: &Clients, arn: &str, old: &Tags, new: &Tags) 
         .await?;
     }
     Ok(())
-}
-
-/// The partition of a region, the second part of its ARNs.
-pub(super) fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 #[cfg(test)]

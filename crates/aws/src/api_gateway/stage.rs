@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::deployment::{delete_unserved, ours};
 use super::names;
 use super::sending::{escaped, patch, through_conflicts};
-use crate::clients::Clients;
+use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
 
@@ -51,6 +51,9 @@ pub struct StageOutputs {
     pub invoke_url: String,
     /// Its ARN.
     pub arn: String,
+    /// The ARN of all its methods, for policies that let somebody call them ("ARN format of API Gateway API execution",
+    /// API Gateway developer guide).
+    pub methods_arn: String,
 }
 
 /// The kind.
@@ -88,8 +91,14 @@ impl Stage {
             name: name.to_owned(),
             invoke_url: names::invoke_url(self.clients.apis.as_deref(), &self.clients.region, api, name),
             arn: self.arn(api, name),
+            methods_arn: self.methods_arn(api, name),
         };
         Ok(Some(Live { inputs, outputs }))
+    }
+
+    fn methods_arn(&self, api: &str, name: &str) -> String {
+        let (region, account) = (&self.clients.region, &self.clients.account);
+        format!("arn:{}:execute-api:{region}:{account}:{api}/{name}/*", partition(region))
     }
 
     fn arn(&self, api: &str, name: &str) -> String {
@@ -182,6 +191,7 @@ impl Resource for Stage {
             ("name", "the stage's name"),
             ("invoke_url", "where the stage answers, without a slash at the end"),
             ("arn", "the stage's ARN"),
+            ("methods_arn", "the ARN of all its methods, for policies that let somebody call them"),
         ],
         loses: "",
         usual_create: Duration::from_secs(2),

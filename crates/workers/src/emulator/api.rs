@@ -115,6 +115,11 @@ impl Api {
         Ok(Api { http, url, region, auth, aws: OnceCell::new(), key: Mutex::default() })
     }
 
+    /// The same with what to reach AWS by, which is otherwise what the environment says.
+    pub(super) fn with_sdk(self, sdk: SdkConfig) -> Api {
+        Api { aws: OnceCell::new_with(Some(sdk)), ..self }
+    }
+
     /// Posts an event once.
     pub(super) async fn put(&self, post: &Post) -> Outcome {
         let body = Body { stream_name: &post.stream, data: &post.data, partition_key: &post.partition_key };

@@ -18,6 +18,7 @@ mod feed;
 mod journal;
 mod log;
 mod pace;
+mod single;
 mod source;
 
 use std::path::Path;
@@ -35,6 +36,7 @@ use self::deliver::deliver;
 use self::desk::Desk;
 use self::journal::{Journal, Post};
 use self::pace::Pace;
+pub use self::single::{Attempt, SinglePoster};
 use crate::config::EmulatorConfig;
 use crate::report::Teller;
 

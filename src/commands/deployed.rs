@@ -1,0 +1,79 @@
+//! What the state of a stack says about the parts that events run through: its bucket, its API, its machine, its
+//! tables. The commands that look at events start here, and need no stack file.
+
+use pinfra_aws::Clients;
+use pinfra_engine::{Address, State};
+use pinfra_workers::config::{CleanedTable, Heartbeat};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::report::Failure;
+
+/// The parts of a stack that are recorded as made.
+pub(super) struct Deployed {
+    /// The lake bucket.
+    pub(super) bucket: Option<String>,
+    /// The invoke URL of the API's stage.
+    pub(super) invoke_url: Option<String>,
+    /// The id of the API key.
+    pub(super) api_key: Option<String>,
+    /// The client machine.
+    pub(super) instance: Option<String>,
+    /// The tables that the cleaner writes; empty without a cleaner.
+    pub(super) tables: Vec<CleanedTable>,
+    /// The names of the workers.
+    pub(super) workers: Vec<String>,
+    /// Whether the API lets callers in by their signature.
+    pub(super) signed: bool,
+}
+
+impl Deployed {
+    /// As `state` has it.
+    pub(super) fn of(state: &State) -> Deployed {
+        let output = |kind: &str, name: &str, output: &str| -> Option<String> {
+            let record = state.resources.get(&Address::new(kind, name))?;
+            record.outputs.get(output).and_then(Value::as_str).map(str::to_owned)
+        };
+        let workers: Vec<String> = state
+            .resources
+            .keys()
+            .filter(|address| address.kind() == "worker/process")
+            .map(|address| address.name().to_owned())
+            .collect();
+        let inputs =
+            |name: &str| state.resources.get(&Address::new("worker/process", name)).map(|record| &record.inputs);
+        let tables = inputs("cleaner").and_then(|inputs| inputs.pointer("/config/tables")).cloned();
+        let auth = inputs("emulator").and_then(|inputs| inputs.pointer("/config/api/auth"));
+        Deployed {
+            bucket: output("s3/bucket", "lake", "name"),
+            invoke_url: output("api_gateway/stage", "api", "invoke_url"),
+            api_key: output("api_gateway/api_key", "api", "id"),
+            instance: output("ec2/instance", "client", "id"),
+            tables: tables.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default(),
+            signed: auth.is_some_and(|auth| auth == "iam"),
+            workers,
+        }
+    }
+
+    /// What the machine's agent said last; `None` before it said anything.
+    pub(super) async fn heartbeat(&self, clients: &Clients) -> Result<Option<Heartbeat>, Failure> {
+        let (Some(bucket), Some(instance)) = (&self.bucket, &self.instance) else { return Ok(None) };
+        object(clients, bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await
+    }
+}
+
+/// A JSON object of the lake bucket, `None` when it is not there.
+pub(super) async fn object<T: DeserializeOwned>(
+    clients: &Clients,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<T>, Failure> {
+    let answer = match clients.s3.get_object().bucket(bucket).key(key).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+        Err(error) => return Err(pinfra_aws::error::classify("s3:GetObject", &error).into()),
+    };
+    let broken = |error: &dyn std::fmt::Display| Failure::new(format!("cannot read `s3://{bucket}/{key}`: {error}"));
+    let body = answer.body.collect().await.map_err(|error| broken(&error))?.into_bytes();
+    serde_json::from_slice(&body).map(Some).map_err(|error| broken(&error))
+}

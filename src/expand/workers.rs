@@ -1,0 +1,298 @@
+//! The `workers` section: what is deployed onto the client machine, and what its role may do for that.
+
+use std::collections::BTreeSet;
+
+use pinfra_aws::iam::role_policy::RolePolicyInputs;
+use pinfra_aws::policy::allow;
+use pinfra_aws::s3::object::ObjectInputs;
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::worker::process::ProcessInputs;
+use pinfra_engine::state::Place;
+use pinfra_engine::value::Input;
+use pinfra_engine::{Address, Node};
+use pinfra_workers::config::{
+    ApiAuth, ApiTarget, CleanedTable, CleanerConfig, EmulatedTable, EmulatorConfig, Program, Source,
+};
+use serde_json::{Value, json};
+
+use super::{Facts, client, lake, names, node};
+use crate::spec::{self, Cleaner, Emulator, EventSource, Stack, Table, Workers};
+
+/// Where a built-in table's rows are in the source (the tables' names in the pipeline that the sample is made after).
+const SOURCE_TABLES: &[(&str, &str)] = &[("pin", "pinterest_data"), ("geo", "geolocation_data"), ("user", "user_data")];
+
+/// Requests of the emulator that are under way at once: more than any rate needs that one machine can post.
+const CONCURRENCY: u32 = 64;
+
+/// Records that wait for a commit at most.
+const COMMIT_RECORDS: u32 = 50_000;
+
+/// The program, what the role may do, and the workers themselves.
+pub(super) fn nodes(stack: &Stack, workers: &Workers, place: &Place, facts: &Facts) -> Vec<Node> {
+    let mut nodes = vec![policy(stack, workers, place)];
+    nodes.extend(objects(stack, workers, facts));
+    if let Some(emulator) = &workers.emulator {
+        nodes.push(emulator_process(stack, emulator, place, facts));
+    }
+    if let Some(cleaner) = &workers.cleaner {
+        nodes.push(cleaner_process(stack, cleaner, place, facts));
+    }
+    nodes
+}
+
+fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
+    let partition = pinfra_aws::clients::partition(&place.region);
+    let bucket = format!("arn:{partition}:s3:::{}", names::bucket(stack, place));
+    let below = |prefixes: &[&str]| -> Vec<String> { prefixes.iter().map(|p| format!("{bucket}/{p}")).collect() };
+    let statement =
+        |actions: &[&str], resources: &[String]| json!({"Effect": "Allow", "Action": actions, "Resource": resources});
+    let mut read = vec!["_pinfra/agent.json", "_pinfra/bin/*", "_pinfra/workers/*"];
+    let mut write = vec!["_pinfra/agents/*"];
+    let mut list = vec!["_pinfra/workers/*"];
+    let mut statements = Vec::new();
+    if let Some(emulator) = &workers.emulator {
+        if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
+            read.push("_pinfra/sources/*");
+        }
+        statements.extend(may_post(stack));
+    }
+    if workers.cleaner.is_some() {
+        read.extend(["_pinfra/leases/*", "tables/*"]);
+        write.extend(["_pinfra/leases/*", "_pinfra/probes/*", "tables/*"]);
+        list.extend(["_pinfra/leases/*", "tables/*"]);
+        let removed = below(&["_pinfra/leases/*", "tables/*"]);
+        statements.push(statement(&["s3:AbortMultipartUpload", "s3:DeleteObject"], &removed));
+        let streams: Vec<String> =
+            stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
+        statements.push(statement(
+            &["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"],
+            &streams,
+        ));
+    }
+    statements.push(statement(&["s3:GetObject"], &below(&read)));
+    statements.push(statement(&["s3:PutObject"], &below(&write)));
+    statements.push(json!({
+        "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket,
+        "Condition": {"StringLike": {"s3:prefix": list}},
+    }));
+    let address = Address::new("iam/role_policy", "client");
+    let inputs = RolePolicyInputs {
+        role: Input::output(client::role_address(), "name"),
+        name: "workers".to_owned(),
+        policy: allow(statements),
+    };
+    node(stack, address, &inputs, BTreeSet::new(), workers.place)
+}
+
+/// What the emulator needs to call the API: the value of its key, or to be let in by IAM.
+fn may_post(stack: &Stack) -> Option<Value> {
+    match stack.api.as_ref()?.auth.get() {
+        spec::ApiAuth::Key => {
+            let key: Input<String> = Input::output(super::api::key_address(), "arn");
+            Some(json!({"Effect": "Allow", "Action": "apigateway:GET", "Resource": key}))
+        }
+        spec::ApiAuth::Iam => {
+            let methods: Input<String> = Input::output(super::api::stage_address(), "methods_arn");
+            Some(json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": methods}))
+        }
+        spec::ApiAuth::None => None,
+    }
+}
+
+fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
+    let object =
+        |name: &str, key: String, sha256: String, source: Option<String>, content: Option<String>, kind: &str| {
+            let address = Address::new("s3/object", name);
+            let inputs = ObjectInputs {
+                bucket: Input::output(lake::address(), "name"),
+                key,
+                sha256,
+                source,
+                content,
+                content_type: kind.to_owned(),
+                tags: object_tags(stack, &address),
+            };
+            node(stack, address, &inputs, BTreeSet::new(), workers.place)
+        };
+    let program = &facts.program;
+    let agent = serde_json::to_string(&deployed(facts)).expect("two texts have a JSON form");
+    let mut objects = vec![
+        object(
+            "program",
+            deployed(facts).key,
+            program.packed_sha256.clone(),
+            Some(program.packed.display().to_string()),
+            None,
+            "application/gzip",
+        ),
+        object(
+            "agent",
+            "_pinfra/agent.json".to_owned(),
+            facts.hash(&agent),
+            None,
+            Some(agent.clone()),
+            "application/json",
+        ),
+    ];
+    if let (Some(emulator), Some(source)) = (&workers.emulator, &facts.source)
+        && matches!(emulator.source.get(), EventSource::Sqlite(_))
+    {
+        let (key, path) = (source_key(&source.sha256), source.path.display().to_string());
+        objects.push(object("source", key, source.sha256.clone(), Some(path), None, "application/vnd.sqlite3"));
+    }
+    objects
+}
+
+fn deployed(facts: &Facts) -> Program {
+    let sha256 = facts.program.sha256.clone();
+    Program { key: format!("_pinfra/bin/{sha256}.gz"), sha256 }
+}
+
+fn source_key(sha256: &str) -> String {
+    format!("_pinfra/sources/{sha256}")
+}
+
+fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &Facts) -> Node {
+    let source = match (emulator.source.get(), &facts.source) {
+        (EventSource::Sample, _) => {
+            Source::Sample { rows: *emulator.rows.get(), seed: u64::from(*emulator.seed.get()) }
+        }
+        (EventSource::MySql(url), _) => Source::Mysql { url: url.clone() },
+        (EventSource::Sqlite(_), source) => {
+            let sha256 = source.as_ref().map(|source| source.sha256.clone()).unwrap_or_default();
+            Source::Sqlite { bucket: names::bucket(stack, place), key: source_key(&sha256), sha256 }
+        }
+    };
+    let sample_has = |table: &&Table| {
+        *emulator.source.get() != EventSource::Sample || SOURCE_TABLES.iter().any(|(name, _)| *name == *table.name)
+    };
+    let emulated = stack.tables.iter().filter(sample_has).map(|table| EmulatedTable {
+        name: table.name.value.clone(),
+        key: table.key.value.clone(),
+        source: source_table(&table.name).to_owned(),
+        stream: names::stream(stack, &table.name),
+    });
+    let auth = match stack.api.as_ref().map(|api| api.auth.get()) {
+        // The id stands in for the reference below: the worker's type knows texts only.
+        Some(spec::ApiAuth::Key) => ApiAuth::Key { id: String::new() },
+        Some(spec::ApiAuth::Iam) => ApiAuth::Iam,
+        Some(spec::ApiAuth::None) | None => ApiAuth::None,
+    };
+    let keyed = matches!(auth, ApiAuth::Key { .. });
+    let config = EmulatorConfig {
+        source,
+        tables: emulated.collect(),
+        rate: f64::from(*emulator.rate.get()),
+        burst: *emulator.burst.get(),
+        ramp_seconds: *emulator.ramp.get(),
+        count: emulator.count.as_ref().map(|count| u64::from(*count.get())),
+        seed: u64::from(*emulator.seed.get()),
+        concurrency: CONCURRENCY,
+        api: ApiTarget { url: String::new(), auth, region: place.region.clone() },
+        port: port(emulator.port.as_ref()),
+    };
+    let mut config = serde_json::to_value(config).expect("a config has a JSON form");
+    let refer = |address: Address, output: &str| json!(Input::<String>::output(address, output));
+    config["api"]["url"] = refer(super::api::stage_address(), "invoke_url");
+    if keyed {
+        config["api"]["auth"]["key"]["id"] = refer(super::api::key_address(), "id");
+    }
+    let mut secrets = BTreeSet::new();
+    // A URL may hold a password wherever it was written.
+    let source_is_secret = matches!(emulator.source.get(), EventSource::MySql(_)) || emulator.source.from_env;
+    secrets.extend(source_is_secret.then(|| "config.source".to_owned()));
+    let from_env = [
+        (emulator.rate.from_env, "rate"),
+        (emulator.burst.from_env, "burst"),
+        (emulator.ramp.from_env, "ramp_seconds"),
+        (emulator.count.as_ref().is_some_and(|count| count.from_env), "count"),
+        (emulator.seed.from_env, "seed"),
+        (emulator.port.as_ref().is_some_and(|port| port.from_env), "port"),
+    ];
+    secrets.extend(from_env.iter().filter(|(from_env, _)| *from_env).map(|(_, field)| format!("config.{field}")));
+    let mut node = process(stack, "emulator", config, secrets, place, facts, emulator.place);
+    // The key is good for nothing before its plan has the stage.
+    if keyed {
+        node.after.push(super::api::usage_plan_address());
+    }
+    if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
+        node.after.push(Address::new("s3/object", "source"));
+    }
+    // What is posted before somebody reads it waits in the stream; but a cleaner that cannot start is found out first.
+    node.after.extend(stack.workers.iter().filter_map(|workers| workers.cleaner.as_ref()).map(|_| address("cleaner")));
+    node
+}
+
+fn cleaner_process(stack: &Stack, cleaner: &Cleaner, place: &Place, facts: &Facts) -> Node {
+    let cleaned = stack.tables.iter().map(|table| CleanedTable {
+        name: table.name.value.clone(),
+        key: table.key.value.clone(),
+        stream: names::stream(stack, &table.name),
+        sql: facts.cleaning.get(&table.name.value).cloned().unwrap_or_default(),
+    });
+    let config = CleanerConfig {
+        bucket: names::bucket(stack, place),
+        region: place.region.clone(),
+        tables: cleaned.collect(),
+        streaming: *cleaner.streaming.get(),
+        commit_ms: *cleaner.commit_ms.get(),
+        commit_records: COMMIT_RECORDS,
+        port: port(cleaner.port.as_ref()),
+    };
+    let config = serde_json::to_value(config).expect("a config has a JSON form");
+    let mut secrets = BTreeSet::new();
+    let from_env = [
+        (cleaner.streaming.from_env, "streaming"),
+        (cleaner.commit_ms.from_env, "commit_ms"),
+        (cleaner.port.as_ref().is_some_and(|port| port.from_env), "port"),
+    ];
+    secrets.extend(from_env.iter().filter(|(from_env, _)| *from_env).map(|(_, field)| format!("config.{field}")));
+    let mut node = process(stack, "cleaner", config, secrets, place, facts, cleaner.place);
+    if stack.streams.is_some() {
+        node.after.extend(stack.tables.iter().map(|table| Address::new("kinesis/stream", table.name.value.clone())));
+    }
+    node
+}
+
+fn process(
+    stack: &Stack,
+    name: &str,
+    config: Value,
+    secrets: BTreeSet<String>,
+    place: &Place,
+    facts: &Facts,
+    declared: spec::Place,
+) -> Node {
+    let inputs = ProcessInputs {
+        bucket: Input::Known(names::bucket(stack, place)),
+        name: name.to_owned(),
+        worker: name.to_owned(),
+        program_key: Input::output(Address::new("s3/object", "program"), "key"),
+        program_sha256: facts.program.sha256.clone(),
+        config,
+        instance: Input::output(client::instance_address(), "id"),
+        tags: object_tags(stack, &address(name)),
+    };
+    let mut node = node(stack, address(name), &inputs, secrets, declared);
+    node.after = vec![Address::new("iam/role_policy", "client")];
+    node
+}
+
+/// Objects take ten tags (S3 user guide, "Categorizing your objects using tags"), and the stack's are on their bucket.
+fn object_tags(stack: &Stack, address: &Address) -> Tags {
+    ownership(&stack.name, address, &Tags::new())
+}
+
+/// The address of a worker.
+fn address(name: &str) -> Address {
+    Address::new("worker/process", name)
+}
+
+/// The table of the source that has a table's rows: the built-in ones by the names they have there, others by their own.
+fn source_table(table: &str) -> &str {
+    SOURCE_TABLES.iter().find(|(name, _)| *name == table).map_or(table, |(_, source)| source)
+}
+
+fn port(port: Option<&spec::Value<u32>>) -> Option<u16> {
+    port.and_then(|port| u16::try_from(*port.get()).ok())
+}
