@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::api::Outcome;
+use super::answer::Outcome;
 use super::desk::Desk;
 use super::journal::Post;
 

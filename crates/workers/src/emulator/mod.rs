@@ -11,6 +11,7 @@
 //! Nothing queues but the few posts that are read ahead, so memory is bounded at any rate: an API that is slower than
 //! the rate makes the emulator lag. What is told is what the journal says.
 
+mod answer;
 mod api;
 mod deliver;
 mod desk;
