@@ -135,11 +135,14 @@ impl Ec2 {
     /// Ends all machines, asking their processes first. The instances are recorded as running, so they boot again at
     /// the next start.
     pub async fn shut_down(&self) {
+        self.inner.lifecycle.end();
+        self.inner.lifecycle.ended().await;
         self.inner.machines.shut_down_all().await;
     }
 
     /// Ends all machines at once.
     pub fn cut_power(&self) {
+        self.inner.lifecycle.end();
         self.inner.machines.cut_power();
     }
 }
