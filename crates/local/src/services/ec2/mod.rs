@@ -25,7 +25,9 @@ mod launch;
 mod lifecycle;
 mod metadata_options;
 mod network;
+mod network_views;
 mod permission;
+mod placement;
 mod profiles;
 mod region;
 mod regions;
@@ -183,7 +185,7 @@ impl Inner {
     /// Operations that change nothing; `None` for those that do.
     fn read(&self, request: &Request<'_>) -> Option<Result<Value, ApiError>> {
         let region = &*self.regions.get(&request.call.region);
-        if let Some(answered) = network::answer(region, request) {
+        if let Some(answered) = network_views::answer(region, request) {
             return Some(answered);
         }
         Some(match request.call.operation.as_str() {
