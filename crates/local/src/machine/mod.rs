@@ -129,7 +129,7 @@ impl Machines {
         for folder in [&root, &root.join("root"), &root.join("tmp")] {
             private_file::create_folder(folder)?;
         }
-        let metadata = MetadataService::start(id, &self.path(id, "port"), Arc::clone(&self.world))?;
+        let metadata = MetadataService::start(id, &self.path(id, "port"), Arc::downgrade(&self.world))?;
         let mut console = Console::open(&self.path(id, "console"))?;
         console.line("boot");
         let script = self.path(id, "user-data");

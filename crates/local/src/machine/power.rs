@@ -14,7 +14,7 @@ use super::{process, sweep};
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether they have gone.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// The processes of a machine. Dropping it cuts the power.
 #[derive(Debug)]

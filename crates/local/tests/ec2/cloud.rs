@@ -64,10 +64,7 @@ impl Cloud {
     pub(crate) async fn restart(self) -> Cloud {
         let Cloud { ec2, clock, folder } = self;
         ec2.shut_down().await;
-        // Tasks that were under way hold the store for a moment.
-        let path = folder.path().join("ec2.redb");
         drop(ec2);
-        until("the store is free", async || pinfra_local::store::Store::open(&path).is_ok()).await;
         Cloud::open(folder, clock)
     }
 

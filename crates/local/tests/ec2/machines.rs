@@ -106,7 +106,12 @@ async fn running_instances_boot_again_after_a_restart() {
     cloud.ok("StopInstances", json!({ "InstanceIds": [off] })).await;
     cloud.reaches(&off, "stopped").await;
 
+    // On the way when the local cloud stops: it is carried on afterwards.
+    let launched = cloud.launch().await;
+    let started = cloud.ok("RunInstances", launched).await;
+    let started = started["Instances"][0]["InstanceId"].as_str().unwrap();
     let cloud = cloud.restart().await;
+    cloud.reaches(started, "running").await;
     until("the second boot", async || boots(&cloud, &id).lines().count() == 2).await;
     let text = boots(&cloud, &id);
     let endpoints: Vec<&str> = text.lines().collect();

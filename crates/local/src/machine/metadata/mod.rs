@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,14 +45,15 @@ pub(super) struct MetadataService {
 
 struct Metadata {
     instance: String,
-    world: Arc<dyn World>,
+    /// A connection that lingers does not keep the cloud alive.
+    world: Weak<dyn World>,
     tokens: Tokens,
     keys: RoleKeys,
 }
 
 impl MetadataService {
     /// Starts it on the port of last time if that is free, and remembers the port.
-    pub(super) fn start(instance: &str, remembered: &Path, world: Arc<dyn World>) -> io::Result<MetadataService> {
+    pub(super) fn start(instance: &str, remembered: &Path, world: Weak<dyn World>) -> io::Result<MetadataService> {
         let last = fs::read_to_string(remembered).ok().and_then(|text| text.trim().parse::<u16>().ok());
         let again = last.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
         let listener = match again {
@@ -116,7 +117,8 @@ async fn serve(listener: tokio::net::TcpListener, metadata: Arc<Metadata>) {
 
 impl Metadata {
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
-        let Some(facts) = self.world.facts(&self.instance) else { return refuse(StatusCode::NOT_FOUND) };
+        let Some(world) = self.world.upgrade() else { return refuse(StatusCode::SERVICE_UNAVAILABLE) };
+        let Some(facts) = world.facts(&self.instance) else { return refuse(StatusCode::NOT_FOUND) };
         if !facts.options.enabled {
             return refuse(StatusCode::FORBIDDEN);
         }
@@ -126,10 +128,8 @@ impl Metadata {
                 if !self.admitted(headers, facts.options.tokens_required) {
                     return refuse(StatusCode::UNAUTHORIZED);
                 }
-                let keys = facts
-                    .profile
-                    .as_ref()
-                    .map(|(arn, _)| self.keys.of(arn, || self.world.role_keys(arn, &self.instance)));
+                let keys =
+                    facts.profile.as_ref().map(|(arn, _)| self.keys.of(arn, || world.role_keys(arn, &self.instance)));
                 match tree::find(&facts, keys.as_ref(), path) {
                     Some(found) => plain(StatusCode::OK, found),
                     None => refuse(StatusCode::NOT_FOUND),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::filters::texts;
 use super::instance::{Instance, State};
 use super::region::Region;
-use super::{Request, errors, instance_types, launch};
+use super::{Request, errors, instance_types, launch, placement};
 use crate::wire::error::ApiError;
 
 /// Members of the request that name an attribute by themselves.
@@ -72,7 +72,7 @@ pub(super) fn modify(region: &mut Region, request: &Request<'_>) -> Result<Value
             return Err(errors::combination(message));
         }
     };
-    let groups = if member == "Groups" { launch::check_groups(region, &texts(&value))? } else { Vec::new() };
+    let groups = if member == "Groups" { placement::check_groups(region, &texts(&value))? } else { Vec::new() };
     let instance = region.instance_mut(request.text("InstanceId"))?;
     match member {
         "Groups" if groups.is_empty() => Err(errors::invalid_value("An instance needs at least one security group")),

@@ -1,19 +1,15 @@
 //! `RunInstances`: checks everything that is asked for, and makes instances with their volumes and interfaces.
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::filters::texts;
 use super::images::{self, Image};
 use super::instance::{Instance, Profile, State};
 use super::instance_types::{self, InstanceType};
 use super::metadata_options;
-use super::network::Subnet;
+use super::placement::{self, Place};
 use super::region::Region;
 use super::tags::{self, Tags};
 use super::volume::{Attachment, Volume};
@@ -52,14 +48,6 @@ const MEMBERS: &[&str] = &[
     "UserData",
 ];
 
-/// Where the instances go and what they may be reached by.
-struct Place {
-    subnet: Subnet,
-    groups: Vec<String>,
-    private_ip: Option<String>,
-    public: bool,
-}
-
 /// `RunInstances`. The same token with the same request answers the instances of the first one.
 pub(super) fn run(region: &mut Region, request: &Request<'_>, profiles: &dyn Profiles) -> Result<Value, ApiError> {
     let input = request.input;
@@ -90,7 +78,7 @@ pub(super) fn run(region: &mut Region, request: &Request<'_>, profiles: &dyn Pro
         );
         return Err(errors::invalid_value(message));
     }
-    let place = place(region, input)?;
+    let place = placement::place(region, input)?;
     if place.private_ip.is_some() && count > 1 {
         return Err(errors::combination("A private address can be given to one instance only"));
     }
@@ -167,27 +155,6 @@ pub(super) fn check_user_data(text: Option<&str>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Checks the ids of security groups.
-pub(super) fn check_groups(region: &Region, groups: &[&str]) -> Result<Vec<String>, ApiError> {
-    if groups.len() > 16 {
-        return Err(ApiError::new(
-            "SecurityGroupsPerInterfaceLimitExceeded",
-            "The maximum number of security groups per interface is 16",
-        ));
-    }
-    for id in groups {
-        ids::GROUP.check(id)?;
-        if !region.groups.contains_key(*id) {
-            return Err(ids::GROUP.not_found(id));
-        }
-    }
-    let unique: BTreeSet<&&str> = groups.iter().collect();
-    if unique.len() != groups.len() {
-        return Err(errors::invalid_value("Duplicate security groups specified"));
-    }
-    Ok(groups.iter().map(|id| (*id).to_owned()).collect())
-}
-
 fn refuse_unknown(input: &Value) -> Result<(), ApiError> {
     for (member, value) in input.as_object().into_iter().flatten() {
         let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
@@ -210,90 +177,6 @@ fn digest(input: &Value) -> String {
 
 fn launched_with<'a>(region: &'a Region, token: &str) -> Option<&'a Instance> {
     region.instances.values().find(|instance| instance.client_token.as_deref() == Some(token))
-}
-
-/// An interface is described either by `NetworkInterfaces` or by the members beside it.
-fn place(region: &Region, input: &Value) -> Result<Place, ApiError> {
-    let network = region.network();
-    let interfaces = input["NetworkInterfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let source = match interfaces {
-        [] => input,
-        [one] => {
-            for member in ["SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress"] {
-                if !input[member].is_null() {
-                    return Err(errors::combination(
-                        "Network interfaces and an instance-level subnet ID, security groups or private address may not be specified on the same request",
-                    ));
-                }
-            }
-            const KNOWN: &[&str] = &[
-                "AssociatePublicIpAddress",
-                "DeleteOnTermination",
-                "DeviceIndex",
-                "Groups",
-                "PrivateIpAddress",
-                "SubnetId",
-                "Description",
-            ];
-            for (member, value) in one.as_object().into_iter().flatten() {
-                if !KNOWN.contains(&member.as_str()) && !value.is_null() {
-                    return Err(errors::unsupported(&format!("`NetworkInterfaces.{member}` of RunInstances")));
-                }
-            }
-            one
-        }
-        _ => return Err(errors::unsupported("more than one network interface an instance")),
-    };
-    for (member, value) in input["Placement"].as_object().into_iter().flatten() {
-        let default = member == "AvailabilityZone" || value == "" || (member == "Tenancy" && value == "default");
-        if !default {
-            return Err(errors::unsupported(&format!("`Placement.{member}` of RunInstances")));
-        }
-    }
-    let zone = input["Placement"]["AvailabilityZone"].as_str();
-    let subnet = match (source["SubnetId"].as_str(), zone) {
-        (Some(id), zone) => {
-            let subnet = network.subnet(id)?;
-            if zone.is_some_and(|zone| zone != subnet.zone) {
-                return Err(errors::combination("The subnet is not in the availability zone of Placement"));
-            }
-            subnet
-        }
-        (None, Some(zone)) => network.subnet_in(zone)?,
-        (None, None) => network.subnets().swap_remove(0),
-    };
-    let mut ids = texts(if interfaces.is_empty() { &input["SecurityGroupIds"] } else { &source["Groups"] });
-    for name in texts(&input["SecurityGroups"]) {
-        let found = region.groups.values().find(|group| group.name == name);
-        ids.push(&found.ok_or_else(|| super::ids::GROUP.not_found(name))?.id);
-    }
-    let mut groups = check_groups(region, &ids)?;
-    if groups.is_empty() {
-        groups.extend(region.groups.values().find(|group| group.name == "default").map(|group| group.id.clone()));
-    }
-    let private_ip = source["PrivateIpAddress"].as_str().map(str::to_owned);
-    let public = source["AssociatePublicIpAddress"].as_bool().unwrap_or(true);
-    Ok(Place { subnet, groups, private_ip, public })
-}
-
-fn private_ip(region: &Region, place: &Place) -> Result<String, ApiError> {
-    let live = region.instances.values().filter(|instance| instance.holds_subnet(&place.subnet.id));
-    let taken: BTreeSet<Ipv4Addr> = live.filter_map(|instance| instance.private_ip.parse().ok()).collect();
-    if let Some(asked) = &place.private_ip {
-        let ip = asked.parse::<Ipv4Addr>().ok().filter(|ip| place.subnet.has(*ip));
-        let ip = ip.ok_or_else(|| {
-            errors::invalid_value(format!("Address {asked} does not fall within the subnet's address range"))
-        })?;
-        if taken.contains(&ip) {
-            return Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {asked} is in use.")));
-        }
-        return Ok(ip.to_string());
-    }
-    let free = place.subnet.addresses().find(|ip| !taken.contains(ip));
-    free.map(|ip| ip.to_string()).ok_or_else(|| {
-        let message = format!("insufficient free addresses in subnet '{}'", place.subnet.id);
-        ApiError::new("InsufficientFreeAddressesInSubnet", message)
-    })
 }
 
 fn instance(
@@ -331,7 +214,7 @@ fn instance(
         zone: place.subnet.zone.clone(),
         zone_id: place.subnet.zone_id.clone(),
         subnet_id: place.subnet.id.clone(),
-        private_ip: private_ip(region, place)?,
+        private_ip: placement::private_ip(region, place)?,
         public_ip: if place.public { Some(region.free_public_ip()?) } else { None },
         auto_public_ip: place.public,
         interface_id: ids::INTERFACE.new_id(),

@@ -12,6 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::filters::texts;
 use super::instance::{Instance, State};
@@ -19,13 +21,26 @@ use super::region::Region;
 use super::{Ec2OpenError, Inner, Request, errors};
 use crate::wire::error::ApiError;
 
-/// Lets one task at a time move an instance.
+/// The tasks that move instances, one at a time each.
 #[derive(Default)]
 pub(super) struct Lifecycle {
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    tasks: TaskTracker,
+    ending: CancellationToken,
 }
 
 impl Lifecycle {
+    /// Drops what is under way; the next start goes on with it.
+    pub(super) fn end(&self) {
+        self.ending.cancel();
+        self.tasks.close();
+    }
+
+    /// Returns when no task is left after [`Lifecycle::end`].
+    pub(super) async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
     fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
@@ -170,17 +185,18 @@ pub(super) fn resume(inner: &Arc<Inner>) -> Result<(), Ec2OpenError> {
 }
 
 fn spawn(inner: &Arc<Inner>, region: &str, id: &str, reboot: bool) {
-    // The task does not keep EC2 alive: when it is dropped, machines end.
-    let (inner, region, id) = (Arc::clone(inner), region.to_owned(), id.to_owned());
-    tokio::spawn(async move {
-        let turn = inner.lifecycle.turn(&id);
+    let (task, region, id) = (Arc::clone(inner), region.to_owned(), id.to_owned());
+    let ending = inner.lifecycle.ending.clone();
+    let moved = async move {
+        let turn = task.lifecycle.turn(&id);
         let _mine = turn.lock().await;
         if reboot {
-            restart(&inner, &region, &id).await;
+            restart(&task, &region, &id).await;
         } else {
-            advance(&inner, &region, &id).await;
+            advance(&task, &region, &id).await;
         }
-    });
+    };
+    inner.lifecycle.tasks.spawn(async move { ending.run_until_cancelled(moved).await });
 }
 
 /// Brings an instance to where its state is going.

@@ -25,7 +25,9 @@ mod launch;
 mod lifecycle;
 mod metadata_options;
 mod network;
+mod network_views;
 mod permission;
+mod placement;
 mod profiles;
 mod region;
 mod regions;
@@ -135,11 +137,14 @@ impl Ec2 {
     /// Ends all machines, asking their processes first. The instances are recorded as running, so they boot again at
     /// the next start.
     pub async fn shut_down(&self) {
+        self.inner.lifecycle.end();
+        self.inner.lifecycle.ended().await;
         self.inner.machines.shut_down_all().await;
     }
 
     /// Ends all machines at once.
     pub fn cut_power(&self) {
+        self.inner.lifecycle.end();
         self.inner.machines.cut_power();
     }
 }
@@ -180,7 +185,7 @@ impl Inner {
     /// Operations that change nothing; `None` for those that do.
     fn read(&self, request: &Request<'_>) -> Option<Result<Value, ApiError>> {
         let region = &*self.regions.get(&request.call.region);
-        if let Some(answered) = network::answer(region, request) {
+        if let Some(answered) = network_views::answer(region, request) {
             return Some(answered);
         }
         Some(match request.call.operation.as_str() {
