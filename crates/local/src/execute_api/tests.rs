@@ -103,7 +103,8 @@ impl Api {
     }
 
     /// One resource `/r/{name}` with one method.
-    fn with_method(verb: &str, method: Value) -> Api {
+    fn with_method(verb: &str, method: impl Into<Value>) -> Api {
+        let method = method.into();
         Api::new(vec![json!({"id": "r1", "path": "/r/{name}", "resourceMethods": {verb: method}})])
     }
 

@@ -221,23 +221,23 @@ impl Evaluator<'_> {
             if matches!(value, Value::Null) {
                 break;
             }
-            value = self.step(value, step)?;
+            value = self.step(&value, step)?;
             steps = rest;
         }
         Ok(value)
     }
 
-    fn step(&mut self, value: Value, step: &Step) -> Result<Value, RenderError> {
+    fn step(&mut self, value: &Value, step: &Step) -> Result<Value, RenderError> {
         match step {
-            Step::Property(name) => Ok(self.property(&value, name)),
+            Step::Property(name) => Ok(self.property(value, name)),
             Step::Index(index) => {
                 let index = self.evaluate(index)?;
-                self.indexed(&value, &index)
+                self.indexed(value, &index)
             }
             Step::Method(name, arguments) => {
                 let arguments =
                     arguments.iter().map(|argument| self.evaluate(argument)).collect::<Result<Vec<_>, _>>()?;
-                self.call(&value, name, &arguments)
+                self.call(value, name, &arguments)
             }
         }
     }

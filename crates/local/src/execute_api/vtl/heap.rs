@@ -53,6 +53,7 @@ impl Value {
         Value::Text(text.into())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "numbers are copied, and read better without `&`")]
     pub(super) fn number(number: impl ToString) -> Value {
         Value::Number(number.to_string().into())
     }

@@ -296,7 +296,7 @@ fn what_cannot_be_parsed() {
         let error: ParseError = Template::parse(template).expect_err(template);
         assert_eq!(error.line, line, "{template}: {error}");
     }
-    let deep = format!("{}1{}", "#if(".repeat(1), "(".repeat(100_000));
+    let deep = format!("#if({}", "(".repeat(100_000));
     Template::parse(&deep).unwrap_err();
     Template::parse(&"#if(true)".repeat(100_000)).unwrap_err();
     Template::parse(&format!("#set($x = {}1)", "1+".repeat(100_000))).unwrap_err();
