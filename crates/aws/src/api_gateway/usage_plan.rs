@@ -179,14 +179,13 @@ impl UsagePlan {
 }
 
 fn all_known(inputs: &[Input<String>]) -> Result<BTreeSet<String>, CloudError> {
-    inputs.iter().map(|input| names::known(input, UsagePlan::INFO.kind).map(str::to_owned)).collect()
+    inputs.iter().map(|input| input.known().cloned()).collect()
 }
 
 /// `<api>:<stage>` of each.
 fn stage_names(stages: &[PlanStage]) -> Result<BTreeSet<String>, CloudError> {
     let name = |stage: &PlanStage| -> Result<String, CloudError> {
-        let kind = UsagePlan::INFO.kind;
-        Ok(format!("{}:{}", names::known(&stage.rest_api, kind)?, names::known(&stage.stage, kind)?))
+        Ok(format!("{}:{}", stage.rest_api.known()?, stage.stage.known()?))
     };
     stages.iter().map(name).collect()
 }
@@ -259,8 +258,8 @@ impl Resource for UsagePlan {
     async fn create(&self, _call: &Call, new: &UsagePlanInputs) -> Result<String, CloudError> {
         let mut stages = Vec::new();
         for stage in &new.stages {
-            let api = names::known(&stage.rest_api, Self::INFO.kind)?;
-            let name = names::known(&stage.stage, Self::INFO.kind)?;
+            let api = stage.rest_api.known()?;
+            let name = stage.stage.known()?;
             stages.push(ApiStage::builder().api_id(api).stage(name).build());
         }
         let throttle = new
