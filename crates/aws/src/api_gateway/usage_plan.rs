@@ -140,13 +140,13 @@ impl UsagePlan {
         Ok(Live { inputs, outputs: UsagePlanOutputs { id: id.to_owned(), name } })
     }
 
-    async fn patch(&self, id: &str, patches: Vec<PatchOperation>) -> Result<(), CloudError> {
+    async fn patch(&self, id: &str, patches: &[PatchOperation]) -> Result<(), CloudError> {
         if patches.is_empty() {
             return Ok(());
         }
         through_conflicts(|| async {
             let request = self.clients.apigateway.update_usage_plan().usage_plan_id(id);
-            let sent = request.set_patch_operations(Some(patches.clone())).send().await;
+            let sent = request.set_patch_operations(Some(patches.to_vec())).send().await;
             sent.map(drop).map_err(|error| classify("apigateway:UpdateUsagePlan", &error))
         })
         .await
@@ -164,7 +164,7 @@ impl UsagePlan {
                 }
             }
         }
-        self.patch(id, patches(old, new)?).await?;
+        self.patch(id, &patches(old, new)?).await?;
         for key in kept.difference(&there) {
             through_conflicts(|| async {
                 let request = self.clients.apigateway.create_usage_plan_key().usage_plan_id(id);
@@ -331,7 +331,7 @@ impl Resource for UsagePlan {
             return Err(refused);
         }
         let without = UsagePlanInputs { stages: Vec::new(), ..found.inputs.clone() };
-        self.patch(id, patches(&found.inputs, &without)?).await?;
+        self.patch(id, &patches(&found.inputs, &without)?).await?;
         match through_conflicts(delete).await {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
