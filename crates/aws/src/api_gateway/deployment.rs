@@ -124,10 +124,6 @@ fn read_description(description: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, hash))
 }
 
-fn api_of(inputs: &DeploymentInputs) -> Result<&str, CloudError> {
-    super::names::known(&inputs.rest_api, "api_gateway/deployment")
-}
-
 impl Resource for Deployment {
     const INFO: KindInfo = KindInfo {
         kind: "api_gateway/deployment",
@@ -152,9 +148,9 @@ impl Resource for Deployment {
     type Outputs = DeploymentOutputs;
 
     async fn create(&self, _call: &Call, new: &DeploymentInputs) -> Result<String, CloudError> {
-        let api = api_of(new)?;
+        let api = new.rest_api.known()?;
         self.deploy(api, &new.document_hash).await?;
-        Ok(api.to_owned())
+        Ok(api.clone())
     }
 
     async fn settle(
@@ -176,8 +172,8 @@ impl Resource for Deployment {
     }
 
     async fn find(&self, new: &DeploymentInputs) -> Result<Option<Found>, CloudError> {
-        let api = api_of(new)?;
-        Ok(self.newest(api).await?.map(|_| Found { id: api.to_owned(), owner: Owner::Ours }))
+        let api = new.rest_api.known()?;
+        Ok(self.newest(api).await?.map(|_| Found { id: api.clone(), owner: Owner::Ours }))
     }
 
     async fn update(

@@ -1,7 +1,6 @@
 //! ARNs and addresses of API Gateway, by partition, and the tags that ARNs carry.
 
-use pinfra_engine::value::Input;
-use pinfra_engine::{CloudError, ErrorKind};
+use pinfra_engine::CloudError;
 
 use super::sending::through_conflicts;
 use crate::clients::{Clients, partition};
@@ -20,16 +19,6 @@ pub(super) fn invoke_url(apis: Option<&str>, region: &str, api: &str, stage: &st
     }
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://{api}.execute-api.{region}.{suffix}/{stage}")
-}
-
-/// The value of an input: the engine has resolved references before it calls.
-pub(super) fn known<'a>(input: &'a Input<String>, kind: &str) -> Result<&'a str, CloudError> {
-    match input {
-        Input::Known(value) => Ok(value),
-        Input::Reference(reference) => {
-            Err(CloudError::new(ErrorKind::Invalid, kind, format!("`{reference}` is not resolved")))
-        }
-    }
 }
 
 /// Brings the tags under `arn` from `old` to `new`.

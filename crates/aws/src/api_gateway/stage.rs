@@ -135,7 +135,7 @@ impl Stage {
 fn patches(old: &StageInputs, new: &StageInputs) -> Result<Vec<PatchOperation>, CloudError> {
     let mut patches = Vec::new();
     if old.deployment != new.deployment {
-        let deployment = names::known(&new.deployment, Stage::INFO.kind)?;
+        let deployment = new.deployment.known()?;
         patches.push(patch(Op::Replace, "/deploymentId", Some(deployment)));
     }
     let before = (old.throttle_rate, old.throttle_burst);
@@ -167,7 +167,7 @@ fn parts(id: &str) -> Result<(&str, &str), CloudError> {
 }
 
 fn id_of(inputs: &StageInputs) -> Result<String, CloudError> {
-    Ok(format!("{}/{}", names::known(&inputs.rest_api, Stage::INFO.kind)?, inputs.name))
+    Ok(format!("{}/{}", inputs.rest_api.known()?, inputs.name))
 }
 
 impl Resource for Stage {
@@ -203,8 +203,8 @@ impl Resource for Stage {
     type Outputs = StageOutputs;
 
     async fn create(&self, _call: &Call, new: &StageInputs) -> Result<String, CloudError> {
-        let api = names::known(&new.rest_api, Self::INFO.kind)?;
-        let deployment = names::known(&new.deployment, Self::INFO.kind)?;
+        let api = new.rest_api.known()?;
+        let deployment = new.deployment.known()?;
         let request = self.clients.apigateway.create_stage().rest_api_id(api).stage_name(&new.name);
         let request = request.deployment_id(deployment);
         let variables = Some(new.variables.clone().into_iter().collect()).filter(|_| !new.variables.is_empty());
@@ -234,7 +234,7 @@ impl Resource for Stage {
             now = self.describe(id).await?.ok_or_else(gone)?;
         }
         let (api, _) = parts(id)?;
-        self.collect(api, names::known(&now.inputs.deployment, Self::INFO.kind)?).await?;
+        self.collect(api, now.inputs.deployment.known()?).await?;
         Ok(now)
     }
 

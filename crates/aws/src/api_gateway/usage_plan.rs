@@ -140,13 +140,13 @@ impl UsagePlan {
         Ok(Live { inputs, outputs: UsagePlanOutputs { id: id.to_owned(), name } })
     }
 
-    async fn patch(&self, id: &str, patches: Vec<PatchOperation>) -> Result<(), CloudError> {
+    async fn patch(&self, id: &str, patches: &[PatchOperation]) -> Result<(), CloudError> {
         if patches.is_empty() {
             return Ok(());
         }
         through_conflicts(|| async {
             let request = self.clients.apigateway.update_usage_plan().usage_plan_id(id);
-            let sent = request.set_patch_operations(Some(patches.clone())).send().await;
+            let sent = request.set_patch_operations(Some(patches.to_vec())).send().await;
             sent.map(drop).map_err(|error| classify("apigateway:UpdateUsagePlan", &error))
         })
         .await
@@ -164,7 +164,7 @@ impl UsagePlan {
                 }
             }
         }
-        self.patch(id, patches(old, new)?).await?;
+        self.patch(id, &patches(old, new)?).await?;
         for key in kept.difference(&there) {
             through_conflicts(|| async {
                 let request = self.clients.apigateway.create_usage_plan_key().usage_plan_id(id);
@@ -179,14 +179,13 @@ impl UsagePlan {
 }
 
 fn all_known(inputs: &[Input<String>]) -> Result<BTreeSet<String>, CloudError> {
-    inputs.iter().map(|input| names::known(input, UsagePlan::INFO.kind).map(str::to_owned)).collect()
+    inputs.iter().map(|input| input.known().cloned()).collect()
 }
 
 /// `<api>:<stage>` of each.
 fn stage_names(stages: &[PlanStage]) -> Result<BTreeSet<String>, CloudError> {
     let name = |stage: &PlanStage| -> Result<String, CloudError> {
-        let kind = UsagePlan::INFO.kind;
-        Ok(format!("{}:{}", names::known(&stage.rest_api, kind)?, names::known(&stage.stage, kind)?))
+        Ok(format!("{}:{}", stage.rest_api.known()?, stage.stage.known()?))
     };
     stages.iter().map(name).collect()
 }
@@ -259,8 +258,8 @@ impl Resource for UsagePlan {
     async fn create(&self, _call: &Call, new: &UsagePlanInputs) -> Result<String, CloudError> {
         let mut stages = Vec::new();
         for stage in &new.stages {
-            let api = names::known(&stage.rest_api, Self::INFO.kind)?;
-            let name = names::known(&stage.stage, Self::INFO.kind)?;
+            let api = stage.rest_api.known()?;
+            let name = stage.stage.known()?;
             stages.push(ApiStage::builder().api_id(api).stage(name).build());
         }
         let throttle = new
@@ -332,7 +331,7 @@ impl Resource for UsagePlan {
             return Err(refused);
         }
         let without = UsagePlanInputs { stages: Vec::new(), ..found.inputs.clone() };
-        self.patch(id, patches(&found.inputs, &without)?).await?;
+        self.patch(id, &patches(&found.inputs, &without)?).await?;
         match through_conflicts(delete).await {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
             _ => Ok(()),

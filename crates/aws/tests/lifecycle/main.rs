@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
 mod api_gateway;
+mod deployed_api;
 mod object;
 mod process;
 
@@ -22,14 +23,21 @@ use pinfra_local::{LocalCloud, Settings};
 /// A cloud, and the folder that it keeps its data in.
 struct Cloud {
     clients: Clients,
-    _local: Option<(LocalCloud, tempfile::TempDir)>,
+    local: Option<(LocalCloud, tempfile::TempDir)>,
+}
+
+impl Cloud {
+    /// The address of the local cloud.
+    fn endpoint(&self) -> &str {
+        self.local.as_ref().expect("this test is for a local cloud").0.endpoint()
+    }
 }
 
 async fn cloud() -> Cloud {
     let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned());
     if std::env::var_os("PINFRA_TEST_AWS").is_some() {
         let clients = Clients::connect(&Connection { region, endpoint: None, apis: None }).await.unwrap();
-        return Cloud { clients, _local: None };
+        return Cloud { clients, local: None };
     }
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { settle: Duration::from_millis(30), ..Settings::new(folder.path()) };
@@ -40,7 +48,7 @@ async fn cloud() -> Cloud {
         secret_key: local.secret_key().to_owned(),
     };
     let clients = Clients::connect(&Connection { region, endpoint: Some(endpoint), apis: None }).await.unwrap();
-    Cloud { clients, _local: Some((local, folder)) }
+    Cloud { clients, local: Some((local, folder)) }
 }
 
 /// A name that no other test, and no earlier run against AWS, has taken.

@@ -77,8 +77,8 @@ impl Backend for Dispatch {
             };
             match self.answer(asked, &request).await {
                 Ok(response) => Ok(response),
-                // API Gateway fails a call that its role may not make, and says why in its log only.
-                Err(error) if error.code == "AccessDeniedException" => Err(error),
+                // The service itself refuses what the role may not do, so the API's mappings see it as any other refusal. A
+                // role that cannot be assumed has failed the call above.
                 Err(error) => Ok(answer::refusal(Some(model), &error, &call.request_id)),
             }
         }

@@ -29,6 +29,7 @@ impl Gateway {
         Gateway { apis: ApiGateway::open(folder.path(), Clock::default()).unwrap(), folder }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a call reads best with its input in place")]
     fn call(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
         let call = Call {
             operation: operation.to_owned(),
