@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use pinfra_workers::agent::{self, Ended};
-use pinfra_workers::config::{AgentConfig, EmulatorConfig};
+use pinfra_workers::cleaner;
+use pinfra_workers::config::{AgentConfig, CleanerConfig, EmulatorConfig};
 use pinfra_workers::emulator;
 use pinfra_workers::report::Teller;
 use serde::de::DeserializeOwned;
@@ -35,7 +36,7 @@ pub(super) fn run(command: &WorkerCommand) -> Result<(), Failure> {
             let port = config.port;
             on_runtime(told(port, async |teller, stop| emulator::run(config, Path::new("."), teller, stop).await))
         }
-        WorkerCommand::Cleaner(_) => Err(Failure::new("this build of pinfra has no cleaner")),
+        WorkerCommand::Cleaner(args) => on_runtime(cleaner(read(&args.config)?)),
     }
 }
 
@@ -43,6 +44,13 @@ async fn agent(config: AgentConfig) -> Result<Ended, Failure> {
     let stop = stop_on_signals()?;
     // The SDK's futures are large, and this one would be part of every frame up to `main`.
     Box::pin(agent::run(config, stop)).await.map_err(|error| Failure::from_error(&error))
+}
+
+/// It answers for its report by itself.
+async fn cleaner(config: CleanerConfig) -> Result<(), Failure> {
+    let stop = stop_on_signals()?;
+    let work = Box::pin(cleaner::run(config, Path::new("."), Teller::default(), stop));
+    work.await.map_err(|error| Failure::from_error(&error))
 }
 
 /// Runs a worker in this process's folder, and answers for its report.
