@@ -67,7 +67,6 @@ mod tests {
             records: vec![Record { position: "1".parse().unwrap(), arrived, data: vec![0; 10] }],
             bytes: 10,
             read,
-            behind: Duration::ZERO,
             finished: false,
             lost: None,
             _memory: None,

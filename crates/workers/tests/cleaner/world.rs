@@ -100,6 +100,10 @@ pub(crate) struct Cleaner {
 
 impl Cleaner {
     pub(crate) fn start(world: &World, lake: &Lake, folder: &Path) -> Cleaner {
+        Cleaner::commits(world, lake, folder, 200, 60)
+    }
+
+    pub(crate) fn commits(world: &World, lake: &Lake, folder: &Path, ms: u32, records: u32) -> Cleaner {
         let config = CleanerConfig {
             bucket: lake.bucket().to_owned(),
             region: "us-east-1".to_owned(),
@@ -110,8 +114,8 @@ impl Cleaner {
                 sql: SQL.to_owned(),
             }],
             streaming: true,
-            commit_ms: 200,
-            commit_records: 60,
+            commit_ms: ms,
+            commit_records: records,
             port: None,
         };
         let (teller, stop) = (Teller::default(), CancellationToken::new());
