@@ -8,6 +8,8 @@
 //! | `pinfra/<stream>/<counter>` | counted since the table was made, over all shards |
 //! | `pinfra/rejects/<stream>/<shard>/position/0..2` | in the rejects table: records up to here have been rejected if they had to be |
 
+use std::collections::HashSet;
+
 use super::ledger::Ledger;
 use super::position::{PARTS, Position};
 
@@ -58,6 +60,13 @@ impl ShardApps {
     fn part(&self, place: usize) -> String {
         format!("{}/position/{place}", self.0)
     }
+}
+
+/// The shards of a stream that are closed and read to their end.
+pub(crate) fn finished(ledger: &Ledger, stream: &str) -> HashSet<String> {
+    let prefix = format!("pinfra/{stream}/");
+    let done = ledger.txns().filter(|(_, value)| *value == 1).map(|(app, _)| app);
+    done.filter_map(|app| app.strip_prefix(&prefix)?.strip_suffix("/finished")).map(str::to_owned).collect()
 }
 
 /// The id of a table's counter.

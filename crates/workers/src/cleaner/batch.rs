@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::reader::{Chunk, Record};
@@ -23,7 +24,7 @@ impl Batch {
     pub(crate) fn push(&mut self, chunk: Chunk, within: Duration) {
         self.records += chunk.records.len();
         self.bytes += chunk.bytes;
-        let wait = wait(&chunk, within);
+        let wait = wait(&chunk, within, OffsetDateTime::now_utc());
         let due = Instant::now() + wait;
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         self.chunks.push(chunk);
@@ -44,30 +45,29 @@ impl Batch {
     }
 }
 
-/// Half of the time counts from a record's arrival; the other half is for reading it and for the commit. Far behind,
-/// records are late already, and larger commits catch up sooner.
-fn wait(chunk: &Chunk, within: Duration) -> Duration {
+/// Half of the time counts from a record's arrival; the other half is for the commit. Far behind when it was read, a
+/// record is late already, and larger commits catch up sooner.
+fn wait(chunk: &Chunk, within: Duration, now: OffsetDateTime) -> Duration {
     let half = within / 2;
     let Some(oldest) = chunk.records.first() else { return Duration::ZERO };
-    let age = Duration::try_from(chunk.read - oldest.arrived).unwrap_or_default();
-    if age > within { half } else { half.saturating_sub(age) }
+    if chunk.read - oldest.arrived > within {
+        return half;
+    }
+    // A chunk may have waited for the last commit to end.
+    half.saturating_sub(Duration::try_from(now - oldest.arrived).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use time::OffsetDateTime;
-
     use super::*;
 
-    fn chunk(age_ms: i64) -> Chunk {
-        let read = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+    fn chunk(read: OffsetDateTime, age_ms: i64) -> Chunk {
         let arrived = read - time::Duration::milliseconds(age_ms);
         Chunk {
             shard: "s".to_owned(),
             records: vec![Record { position: "1".parse().unwrap(), arrived, data: vec![0; 10] }],
             bytes: 10,
             read,
-            behind: Duration::ZERO,
             finished: false,
             lost: None,
             _memory: None,
@@ -76,24 +76,34 @@ mod tests {
 
     #[test]
     fn what_waited_in_the_stream_waits_less_here() {
-        let second = Duration::from_secs(1);
-        assert_eq!(wait(&chunk(0), second), Duration::from_millis(500));
-        assert_eq!(wait(&chunk(200), second), Duration::from_millis(300));
-        assert_eq!(wait(&chunk(700), second), Duration::ZERO);
-        assert_eq!(wait(&chunk(60_000), second), Duration::from_millis(500));
-        assert_eq!(wait(&chunk(-5_000), second), Duration::from_millis(500));
+        let read = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let waits = |age_ms, since_read_ms| {
+            let now = read + time::Duration::milliseconds(since_read_ms);
+            wait(&chunk(read, age_ms), Duration::from_secs(1), now).as_millis()
+        };
+        assert_eq!(waits(0, 0), 500);
+        assert_eq!(waits(200, 0), 300);
+        assert_eq!(waits(200, 100), 200);
+        assert_eq!(waits(700, 0), 0);
+        assert_eq!(waits(700, 5_000), 0);
+        assert_eq!(waits(60_000, 0), 500);
+        // Clocks differ.
+        assert_eq!(waits(-5_000, 0), 500);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_record_says_when() {
         let mut batch = Batch::default();
         assert_eq!(batch.due(), None);
+        // Late when they were read: these wait for half of the time from now on.
+        let late = || chunk(OffsetDateTime::now_utc(), 60_000);
         let now = Instant::now();
-        batch.push(chunk(0), Duration::from_secs(1));
-        batch.push(chunk(450), Duration::from_secs(1));
-        assert_eq!(batch.due(), Some(now + Duration::from_millis(50)));
-        batch.push(chunk(0), Duration::from_secs(1));
-        assert_eq!(batch.due(), Some(now + Duration::from_millis(50)));
+        batch.push(late(), Duration::from_secs(2));
+        assert_eq!(batch.due(), Some(now + Duration::from_secs(1)));
+        batch.push(late(), Duration::from_secs(1));
+        assert_eq!(batch.due(), Some(now + Duration::from_millis(500)));
+        batch.push(late(), Duration::from_secs(2));
+        assert_eq!(batch.due(), Some(now + Duration::from_millis(500)));
         assert!(batch.is_full(3) && !batch.is_full(4));
     }
 }

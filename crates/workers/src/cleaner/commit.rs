@@ -60,7 +60,7 @@ struct Reached {
 impl Writer<'_> {
     /// Commits a batch. After an error nothing is known about it: all is read anew from the table.
     pub(crate) async fn commit(&mut self, batch: &Batch) -> Result<Committed, TableError> {
-        let cleaned = self.clean(batch).await?;
+        let cleaned = self.clean(batch)?;
         let rows = schema::conform(&cleaned.rows, self.ledger.schema())?;
         let known_as = hashes(&rows)?;
         let reached = self.reached(batch);
@@ -112,8 +112,7 @@ impl Writer<'_> {
         COUNTERS.into_iter().map(|name| (name, count(name))).collect()
     }
 
-    /// Cleaning takes CPU time, so it runs beside what waits for the network.
-    async fn clean(&self, batch: &Batch) -> Result<Cleaned, TableError> {
+    fn clean(&self, batch: &Batch) -> Result<Cleaned, TableError> {
         let records: Vec<&[u8]> = batch.records().map(|(_, record)| record.data.as_slice()).collect();
         self.cleaning.clean(&records).map_err(|source| TableError::Clean { table: self.table.clone(), source })
     }
@@ -161,7 +160,7 @@ impl Writer<'_> {
             }
         }
         let table = match &mut self.rejects {
-            Some(table) => table,
+            Some(table) if !table.is_stale() => table,
             none => none.insert(Rejects::open(&self.lake, &self.table, &self.stream).await?),
         };
         let added = table.add(&rejects, &read_to).await;

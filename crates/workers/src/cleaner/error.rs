@@ -53,6 +53,8 @@ pub(crate) enum TableError {
     Sequence(#[from] NotASequenceNumber),
     #[error("another cleaner has read shard `{shard}` of stream `{stream}` meanwhile")]
     Overtaken { stream: String, shard: String },
+    #[error("the Delta table at {url} was not looked at for too long: it is opened anew")]
+    Stale { url: Url },
     #[error("the Delta table at {url} was changed by another program")]
     Reshaped { url: Url },
     #[error("version {version} of the Delta table at {url} was lost to other writers {attempts} times")]
@@ -60,9 +62,9 @@ pub(crate) enum TableError {
 }
 
 impl TableError {
-    /// Somebody else got there first: normal, and nothing to tell people about.
+    /// Somebody else got there first, or this machine slept: normal, and nothing to tell people about.
     pub(crate) fn is_harmless(&self) -> bool {
-        matches!(self, TableError::Overtaken { .. })
+        matches!(self, TableError::Overtaken { .. } | TableError::Stale { .. })
     }
 }
 

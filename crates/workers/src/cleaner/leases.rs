@@ -148,9 +148,9 @@ impl Leases {
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotFound { .. },
             ) => {
-                // Somebody else was quicker, or an earlier try of ours came through: the next look tells.
+                // Somebody else was quicker, or an earlier try of ours came through without an answer.
                 self.seen.remove(path);
-                Ok(false)
+                Ok(self.holder_of(path).await?.is_some_and(|holder| holder == self.holder))
             }
             Err(source) => Err(TableError::Object { doing: "written", source }),
         }

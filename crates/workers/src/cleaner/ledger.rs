@@ -7,6 +7,7 @@
 //! `txn` actions are the only memory there is: positions, counters, and which shards are read to their end.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use serde_json::json;
-use std::sync::Arc;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::entry::{BATCH_FIELD, Entry};
@@ -30,6 +31,10 @@ use crate::lake::Lake;
 /// How long what compaction replaced, and log entries before a checkpoint, are kept for readers that still use them.
 const RETENTION: &str = "interval 1 hours";
 
+/// A ledger that was not compared with the log for so long may not commit: entries that it has not seen could be deleted
+/// by now ([`RETENTION`]), and their versions look free.
+const STALE: time::Duration = time::Duration::minutes(10);
+
 /// A Delta table and what its log says.
 pub(crate) struct Ledger {
     url: Url,
@@ -38,6 +43,8 @@ pub(crate) struct Ledger {
     schema: SchemaRef,
     version: u64,
     txns: HashMap<String, i64>,
+    /// When it was known to be as new as the log.
+    compared: OffsetDateTime,
 }
 
 /// What became of a commit.
@@ -55,6 +62,7 @@ impl Ledger {
         let delta = |doing| move |source| TableError::Delta { url: url.clone(), doing, source: Box::new(source) };
         let columns = schema::delta(wanted).map_err(delta("given its columns"))?;
         let log = lake.log_store(url);
+        let compared = OffsetDateTime::now_utc();
         let table = match lake.open_table(url).await? {
             Some(table) => table,
             None => match create(&log, &columns).await {
@@ -74,7 +82,7 @@ impl Ledger {
         let version = state.version();
         let schema = schema::arrow(&found).map_err(delta("read"))?;
         let txns = history::transactions(log.as_ref(), url, version).await?;
-        Ok(Ledger { url: url.clone(), log, table, schema, version, txns })
+        Ok(Ledger { url: url.clone(), log, table, schema, version, txns, compared })
     }
 
     /// The newest version that is known.
@@ -108,6 +116,11 @@ impl Ledger {
         self.txns.get(app).copied()
     }
 
+    /// All that was said last, by application's id.
+    pub(crate) fn txns(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.txns.iter().map(|(app, value)| (app.as_str(), *value))
+    }
+
     /// Paths of all files of the newest version.
     pub(crate) async fn all_files(&mut self) -> Result<Vec<object_store::path::Path>, TableError> {
         let failed = |source| TableError::Delta { url: self.url.clone(), doing: "read", source: Box::new(source) };
@@ -130,13 +143,24 @@ impl Ledger {
 
     /// Reads what others have committed since.
     pub(crate) async fn refresh(&mut self) -> Result<Vec<Entry>, TableError> {
+        if self.is_stale() {
+            return Err(TableError::Stale { url: self.url.clone() });
+        }
         let mut entries = Vec::new();
+        let now = OffsetDateTime::now_utc();
         while let Some(entry) = history::entry(self.log.as_ref(), &self.url, self.version + 1).await? {
             self.version += 1;
             self.txns.extend(entry.txns.iter().cloned());
             entries.push(entry);
         }
+        self.compared = now;
         Ok(entries)
+    }
+
+    /// Whether it has to be opened anew before anything is committed.
+    pub(crate) fn is_stale(&self) -> bool {
+        // Also after the clock was set back: better once too often.
+        !(time::Duration::ZERO..STALE).contains(&(OffsetDateTime::now_utc() - self.compared))
     }
 
     /// Writes a file with these rows; they are in the table once it is committed.
@@ -156,12 +180,17 @@ impl Ledger {
         files: &[Add],
         txns: &[(String, i64)],
     ) -> Result<Outcome, TableError> {
+        if self.is_stale() {
+            return Err(TableError::Stale { url: self.url.clone() });
+        }
+        let now = OffsetDateTime::now_utc();
         let bytes = self.lines(batch, files, txns)?;
         let version = self.version + 1;
         let operation = uuid::Uuid::new_v4();
         match self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), operation).await {
             Ok(()) => {
                 self.version = version;
+                self.compared = now;
                 self.txns.extend(txns.iter().cloned());
                 Ok(Outcome::Done)
             }
@@ -182,7 +211,7 @@ impl Ledger {
     }
 
     fn lines(&self, batch: &str, files: &[Add], txns: &[(String, i64)]) -> Result<Bytes, TableError> {
-        let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
         let now = i64::try_from(now).unwrap_or_default();
         let mut info = json!({ "commitInfo": {
             "timestamp": now,

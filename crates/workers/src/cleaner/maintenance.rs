@@ -76,3 +76,84 @@ fn small_files(table: &DeltaTable) -> Result<usize, DeltaTableError> {
     let files = table.snapshot()?.log_data();
     Ok(files.iter().filter(|file| file.size().unsigned_abs() < TARGET_BYTES.get()).count())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int32Array, RecordBatch, StringArray};
+
+    use super::*;
+    use crate::cleaner::history;
+    use crate::cleaner::index::Index;
+    use crate::cleaner::ledger::{Ledger, Outcome};
+    use crate::cleaner::rows::hashes;
+
+    fn rows(ind: i32) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable([
+            ("ind", Arc::new(Int32Array::from(vec![ind])) as _, true),
+            ("word", Arc::new(StringArray::from(vec!["w"])) as _, true),
+        ])
+        .unwrap()
+    }
+
+    async fn commit(ledger: &mut Ledger, ind: i32) {
+        let files = ledger.write(rows(ind)).await.unwrap();
+        let txns = [(format!("pinfra/s/{}", ind % 3), i64::from(ind)), ("pinfra/s/read".to_owned(), i64::from(ind))];
+        loop {
+            match ledger.commit(&uuid::Uuid::new_v4().to_string(), &files, &txns).await.unwrap() {
+                Outcome::Done => return,
+                Outcome::Lost(others) => assert!(others.iter().all(|entry| !entry.reshaped && entry.added.is_empty())),
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_maintained_table_has_few_files_and_the_same_content() {
+        let lake = Lake::over("lake", Arc::new(object_store::memory::InMemory::new())).unwrap();
+        let url = lake.table_url("stream", "words");
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = Index::open(&folder.path().join("known.redb")).unwrap();
+        let mut ledger = Ledger::open(&lake, &url, &rows(0).schema()).await.unwrap();
+        index.follow(&mut ledger).await.unwrap();
+        for ind in 1..=60 {
+            commit(&mut ledger, ind).await;
+        }
+        assert_eq!(ledger.all_files().await.unwrap().len(), 60);
+        let behind = ledger.version();
+        maintain(lake.clone(), url.clone(), true).await.unwrap();
+
+        // The ledger that knows nothing of it goes on, and so does one that is opened now.
+        commit(&mut ledger, 61).await;
+        assert!(ledger.version() > behind + 1);
+        assert_eq!(ledger.all_files().await.unwrap().len(), 2);
+        let opened = Ledger::open(&lake, &url, &rows(0).schema()).await.unwrap();
+        for (app, value) in [("pinfra/s/0", 60), ("pinfra/s/1", 61), ("pinfra/s/2", 59), ("pinfra/s/read", 61)] {
+            assert_eq!(opened.txn(app), Some(value), "{app}");
+        }
+        let log = lake.log_store(&url);
+        let read = history::transactions(log.as_ref(), &url, opened.version()).await.unwrap();
+        assert_eq!(read.len(), 4);
+
+        // The index catches up over it, and one without a past is made from the merged file.
+        let mut fresh = Index::open(&folder.path().join("fresh.redb")).unwrap();
+        for index in [&mut index, &mut fresh] {
+            index.follow(&mut ledger).await.unwrap();
+            for ind in 1..=61 {
+                assert_eq!(index.fresh(&hashes(&rows(ind)).unwrap()).unwrap(), [false], "{ind}");
+            }
+            assert_eq!(index.fresh(&hashes(&rows(62)).unwrap()).unwrap(), [true]);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn another_schema_is_refused() {
+        let lake = Lake::over("lake", Arc::new(object_store::memory::InMemory::new())).unwrap();
+        let url = lake.table_url("stream", "words");
+        Ledger::open(&lake, &url, &rows(0).schema()).await.unwrap();
+        let other = RecordBatch::try_from_iter_with_nullable([("ind", Arc::new(Int32Array::from(vec![1])) as _, true)]);
+        let refused = Ledger::open(&lake, &url, &other.unwrap().schema()).await;
+        let message = refused.err().unwrap().to_string();
+        assert!(message.contains("column `word`") && message.contains("no further column"), "{message}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -47,8 +48,6 @@ pub(crate) struct Chunk {
     pub(crate) bytes: usize,
     /// When it was read.
     pub(crate) read: OffsetDateTime,
-    /// How far behind the newest record of the shard this was.
-    pub(crate) behind: Duration,
     /// The shard is closed and this was its end.
     pub(crate) finished: bool,
     /// Why records before these may have left the stream unread.
@@ -69,6 +68,8 @@ pub(crate) struct Reader {
     pub(crate) most_records: u32,
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) chunks: mpsc::Sender<Chunk>,
+    /// Milliseconds that the last answer was behind the newest record of the shard.
+    pub(crate) behind: Arc<AtomicU64>,
 }
 
 impl Reader {
@@ -115,7 +116,8 @@ impl Reader {
                 self.after = Some(last.position);
             }
             let bytes = records.iter().map(|record| record.data.len()).sum();
-            let behind = Duration::from_millis(answer.millis_behind_latest.unwrap_or(0).max(0).unsigned_abs());
+            let behind = answer.millis_behind_latest.unwrap_or(0).max(0).unsigned_abs();
+            self.behind.store(behind, Ordering::Relaxed);
             let next = answer.next_shard_iterator;
             let (quiet, finished) = (records.is_empty(), next.is_none());
             if !quiet || finished {
@@ -125,7 +127,6 @@ impl Reader {
                     records,
                     bytes,
                     read,
-                    behind,
                     finished,
                     lost: self.lost.take(),
                     _memory: memory.split(kib as usize),
@@ -137,7 +138,7 @@ impl Reader {
             drop(memory);
             let Some(next) = next else { return Ok(()) };
             iterator = next;
-            if behind.is_zero() {
+            if behind == 0 {
                 tokio::time::sleep(idle()).await;
             }
         }

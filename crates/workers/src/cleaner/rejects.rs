@@ -42,6 +42,11 @@ impl Rejects {
         Ok(Rejects { ledger, table: table.to_owned(), stream: stream.to_owned() })
     }
 
+    /// Whether it has to be opened anew before it is used.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.ledger.is_stale()
+    }
+
     /// Commits the rejects that are not there yet. `read_to` says how far each of their shards was read. Returns whether
     /// anything was committed.
     pub(crate) async fn add(

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -13,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apps::ShardApps;
+use super::apps::{self, ShardApps};
 use super::batch::Batch;
 use super::commit::Writer;
 use super::error::{TableError, chain};
@@ -91,38 +92,47 @@ impl Job {
         let mut run = Run {
             job: self,
             writer,
-            leases: Leases::new(self.lake.clone(), stream, &self.holder),
+            leases: Some(Leases::new(self.lake.clone(), stream, &self.holder)),
+            looking: JoinSet::new(),
+            look_again: false,
             batch: Batch::default(),
             readers: JoinSet::new(),
             reading: HashMap::new(),
             chunks,
             arriving,
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
-            behind: HashMap::new(),
             maintenance: [Maintenance::new(), Maintenance::new()],
             tending: JoinSet::new(),
         };
         run.tell_counters();
         let ended = Box::pin(run.until(stop)).await;
         if ended.is_ok() {
-            run.leases.leave().await;
+            run.leave().await;
         }
         ended
     }
+}
+
+/// A shard that is read.
+struct Reading {
+    task: AbortHandle,
+    behind: Arc<AtomicU64>,
 }
 
 /// One life of a table's cleaning, from one error to the next. What it has begun ends with it.
 struct Run<'a> {
     job: &'a Job,
     writer: Writer<'a>,
-    leases: Leases,
+    /// `None` while they are looked at.
+    leases: Option<Leases>,
+    looking: JoinSet<(Leases, Result<Vec<String>, TableError>)>,
+    look_again: bool,
     batch: Batch,
     readers: JoinSet<Result<(), TableError>>,
-    reading: HashMap<String, AbortHandle>,
+    reading: HashMap<String, Reading>,
     chunks: mpsc::Sender<Chunk>,
     arriving: mpsc::Receiver<Chunk>,
     budget: Arc<Semaphore>,
-    behind: HashMap<String, Duration>,
     /// Of the table, and of the rejects table.
     maintenance: [Maintenance; 2],
     tending: JoinSet<()>,
@@ -143,14 +153,17 @@ impl Run<'_> {
                 () = stop.cancelled() => return self.commit().await,
                 Some(ended) = self.readers.join_next() => reader_ended(ended)?,
                 () = tokio::time::sleep_until(due), if self.batch.due().is_some() => self.commit().await?,
-                _ = tick.tick() => self.look_at_shards().await?,
+                _ = tick.tick() => self.look_at_shards(),
+                Some(found) = self.looking.join_next() => {
+                    let (leases, ours) = found.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    self.found(leases, ours).await?;
+                }
                 _ = tell.tick() => self.tell(),
                 Some(_) = self.tending.join_next() => {}
                 Some(chunk) = self.arriving.recv() => {
                     if let Some(lost) = &chunk.lost {
                         self.job.health.teller().stumbled(lost);
                     }
-                    self.behind.insert(chunk.shard.clone(), chunk.behind);
                     self.batch.push(chunk, within);
                     if self.batch.is_full(self.job.config.commit_records) {
                         self.commit().await?;
@@ -178,27 +191,52 @@ impl Run<'_> {
         }
         if batch.chunks.iter().any(|chunk| chunk.finished) {
             // Children may be read now.
-            self.look_at_shards().await?;
+            self.look_at_shards();
         }
         Ok(())
     }
 
-    /// Starts reading shards that are ours to read, and stops reading those that are not any more.
-    async fn look_at_shards(&mut self) -> Result<(), TableError> {
-        let stream = &self.job.table.stream;
-        let shards = shards::list(&self.job.kinesis, stream).await?;
-        // Another cleaner may have finished a parent, or read on where we begin.
+    /// Gives up the leases, so that others need not wait for them to run out.
+    async fn leave(&mut self) {
+        if let Some(Ok((leases, _))) = self.looking.join_next().await {
+            self.leases = Some(leases);
+        }
+        if let Some(leases) = &mut self.leases {
+            leases.leave().await;
+        }
+    }
+
+    /// Begins to find out which shards are ours to read. It takes several calls, so commits go on meanwhile.
+    fn look_at_shards(&mut self) {
+        let Some(mut leases) = self.leases.take() else {
+            self.look_again = true;
+            return;
+        };
+        let (kinesis, stream) = (self.job.kinesis.clone(), self.job.table.stream.clone());
+        let finished = apps::finished(&self.writer.ledger, &stream);
+        self.looking.spawn(async move {
+            let ours = async {
+                let shards = shards::list(&kinesis, &stream).await?;
+                leases.share(&shards::readable(&shards, |shard| finished.contains(shard))).await
+            };
+            let ours = ours.await;
+            (leases, ours)
+        });
+    }
+
+    /// Starts reading shards that are ours now, and stops reading those that are not any more.
+    async fn found(&mut self, leases: Leases, ours: Result<Vec<String>, TableError>) -> Result<(), TableError> {
+        self.leases = Some(leases);
+        // Another cleaner may have read on where we are to begin, or finished a parent.
         let others = self.writer.ledger.refresh().await?;
         self.writer.take_in(&others, self.reading.keys().map(String::as_str)).await?;
-        let finished = |shard: &str| self.writer.ledger.txn(&ShardApps::rows(stream, shard).finished()) == Some(1);
-        let readable = shards::readable(&shards, finished);
-        let ours = self.leases.share(&readable).await?;
+        let (mut ours, finished) = (ours?, apps::finished(&self.writer.ledger, &self.job.table.stream));
+        ours.retain(|shard| !finished.contains(shard));
         let given_up: Vec<String> = self.reading.keys().filter(|shard| !ours.contains(shard)).cloned().collect();
         for shard in given_up {
             if let Some(reader) = self.reading.remove(&shard) {
-                reader.abort();
+                reader.task.abort();
             }
-            self.behind.remove(&shard);
         }
         for shard in ours {
             if !self.reading.contains_key(&shard) {
@@ -206,6 +244,9 @@ impl Run<'_> {
             }
         }
         self.tell();
+        if std::mem::take(&mut self.look_again) {
+            self.look_at_shards();
+        }
         Ok(())
     }
 
@@ -213,6 +254,7 @@ impl Run<'_> {
         let job = self.job;
         let stream = job.table.stream.clone();
         let apps = ShardApps::rows(&stream, &shard);
+        let behind = Arc::new(AtomicU64::new(0));
         let after = apps.position(&self.writer.ledger);
         let reader = Reader {
             kinesis: job.kinesis.clone(),
@@ -226,8 +268,10 @@ impl Run<'_> {
             most_records: job.config.commit_records,
             budget: self.budget.clone(),
             chunks: self.chunks.clone(),
+            behind: behind.clone(),
         };
-        self.reading.insert(shard, self.readers.spawn(reader.run()));
+        let task = self.readers.spawn(reader.run());
+        self.reading.insert(shard, Reading { task, behind });
         Ok(())
     }
 
@@ -270,8 +314,8 @@ impl Run<'_> {
     }
 
     fn tell(&self) {
-        let behind = self.behind.values().max().copied().unwrap_or_default();
-        self.job.health.works(&self.job.table.name, self.reading.len(), behind);
+        let behind = self.reading.values().map(|reading| reading.behind.load(Ordering::Relaxed)).max().unwrap_or(0);
+        self.job.health.works(&self.job.table.name, self.reading.len(), Duration::from_millis(behind));
     }
 
     fn tell_counters(&self) {
