@@ -115,8 +115,7 @@ pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack, schemas: &BTreeMap<S
     for analysis in analyses {
         let checked = query::check(&analysis.sql.text, &tables).now_or_never();
         let Err(error) = checked.expect("planning over tables in memory waits for nothing") else { continue };
-        let unknown = |name: &str| error.message == format!("there is no table `{name}`");
-        if stack.tables.iter().any(|table| unknown(&table.name)) {
+        if error.unknown_table.as_ref().is_some_and(|table| stack.table(table).is_some()) {
             continue;
         }
         reader.report(cleaning::problem(&error, &analysis.sql, folder.place));

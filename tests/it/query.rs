@@ -7,16 +7,20 @@ use pinfra_workers::lake::Lake;
 
 use crate::support::{STREAMS, Sandbox};
 
-/// Cleans events and appends them to the table `pin`, as the cleaner does.
-async fn write_pins(sandbox: &Sandbox, events: &[&str]) {
+/// Cleans events and appends them to a table, as the cleaner does.
+async fn write(sandbox: &Sandbox, table: &str, events: &[&str]) {
     let bucket = sandbox.ok(&["outputs", "--show", "bucket"]).stdout;
     let config = sandbox.connection().sdk_config().await;
     let lake = Lake::with(bucket.trim(), &config).unwrap();
-    let sql = include_str!("../../templates/clean/pin.sql");
-    let cleaning = Cleaning::new("pin", "index", sql).await.unwrap();
+    let (key, sql) = match table {
+        "pin" => ("index", include_str!("../../templates/clean/pin.sql")),
+        "geo" => ("ind", include_str!("../../templates/clean/geo.sql")),
+        _ => ("ind", include_str!("../../templates/clean/user.sql")),
+    };
+    let cleaning = Cleaning::new(table, key, sql).await.unwrap();
     let events: Vec<&[u8]> = events.iter().map(|event| event.as_bytes()).collect();
     let rows = cleaning.clean(&events).unwrap().rows;
-    let table = DeltaTable::new(lake.log_store(&lake.table_url("stream", "pin")));
+    let table = DeltaTable::new(lake.log_store(&lake.table_url("stream", table)));
     Box::pin(table.write([rows]).with_save_mode(SaveMode::Append).into_future()).await.unwrap();
 }
 
@@ -30,8 +34,8 @@ async fn the_lake_is_asked() {
     assert_eq!((empty.code, empty.stdout.as_str()), (1, ""));
     assert!(empty.stderr.starts_with("error: table `pin` has no rows yet"), "{}", empty.stderr);
 
-    write_pins(&sandbox, &[r#"{"index": 1, "title": "a, \"b\"", "follower_count": "5k"}"#]).await;
-    write_pins(&sandbox, &[r#"{"index": 2, "title": "No Title Data Available"}"#]).await;
+    write(&sandbox, "pin", &[r#"{"index": 1, "title": "a, \"b\"", "follower_count": "5k"}"#]).await;
+    write(&sandbox, "pin", &[r#"{"index": 2, "title": "No Title Data Available"}"#]).await;
     let sql = "SELECT ind, title, follower_count FROM pin ORDER BY ind";
     let table = "\
 +-----+--------+----------------+
@@ -72,6 +76,50 @@ async fn the_lake_is_asked() {
     assert!(change.code == 1 && change.stderr.contains("the lake is only read"), "{}", change.stderr);
     let nobody = sandbox.run(&["query", "--sql", "SELECT 1 FROM pni"]);
     assert!(nobody.code == 1 && nobody.stderr.contains("did you mean `pin`?"), "{}", nobody.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_analysis_has_an_answer_from_delta_tables() {
+    let sandbox = Sandbox::new();
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["up", "streams.yaml"]);
+    let pins = [("art", "5k"), ("art", "1M"), ("travel", "7")].iter().enumerate().map(|(index, (category, count))| {
+        format!(
+            r#"{{"index": {index}, "category": "{category}", "poster_name": "P{index}", "follower_count": "{count}"}}"#
+        )
+    });
+    let geos = (0..3)
+        .map(|ind| format!(r#"{{"ind": {ind}, "country": "Aruba", "timestamp": "2018-01-0{}T00:00:00"}}"#, ind + 1));
+    let users = (0..3)
+        .map(|ind| format!(r#"{{"ind": {ind}, "age": {}, "date_joined": "2016-01-01 00:00:00"}}"#, 20 + 20 * ind));
+    let (pins, geos, users): (Vec<String>, Vec<String>, Vec<String>) =
+        (pins.collect(), geos.collect(), users.collect());
+    for (table, events) in [("pin", pins), ("geo", geos), ("user", users)] {
+        write(&sandbox, table, &events.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let answers = [
+        ("most-popular-category-by-country", "country,category,category_count\nAruba,art,2\n"),
+        ("most-popular-category-by-year", "post_year,category,category_count\n2018,art,2\n"),
+        ("most-followed-user-by-country", "country,poster_name,follower_count\nAruba,P1,1000000\n"),
+        ("country-of-most-followed-user", "country,follower_count\nAruba,1000000\n"),
+        (
+            "most-popular-category-by-age-group",
+            "age_group,category,category_count\n18-24,art,1\n36-50,art,1\n50+,travel,1\n",
+        ),
+        (
+            "median-follower-count-by-age-group",
+            "age_group,median_follower_count\n18-24,5000.0\n36-50,1000000.0\n50+,7.0\n",
+        ),
+        ("users-joined-by-year", "post_year,number_users_joined\n2016,3\n"),
+        ("median-follower-count-by-joining-year", "post_year,median_follower_count\n2016,5000.0\n"),
+        (
+            "median-follower-count-by-joining-year-and-age-group",
+            "age_group,post_year,median_follower_count\n18-24,2016,5000.0\n36-50,2016,1000000.0\n50+,2016,7.0\n",
+        ),
+    ];
+    for (name, answer) in answers {
+        assert_eq!(sandbox.ok(&["query", name, "--format", "csv"]).stdout, answer, "{name}");
+    }
 }
 
 #[test]

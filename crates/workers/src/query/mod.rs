@@ -106,8 +106,7 @@ impl Tables {
 
     /// A table that is not there may be one without rows, or misspelt.
     fn unknown_table(&self, error: SqlError) -> QueryError {
-        let name = error.message.strip_prefix("there is no table `").and_then(|rest| rest.strip_suffix('`'));
-        let Some(name) = name else { return error.into() };
+        let Some(name) = error.unknown_table.as_deref() else { return error.into() };
         if let Some(table) = self.missing.iter().find(|table| *table == name) {
             return QueryError::NoRows { table: table.clone() };
         }

@@ -24,13 +24,15 @@ pub struct SqlError {
     pub width: usize,
     /// What to do.
     pub help: Option<String>,
+    /// The table that is not there, where that is the mistake.
+    pub unknown_table: Option<String>,
 }
 
 impl SqlError {
     /// A mistake at a place.
     pub(crate) fn at(line: usize, column: usize, width: usize, message: impl Into<String>) -> SqlError {
         let (line, column) = (line.max(1), column.max(1));
-        SqlError { message: message.into(), line, column, width: width.max(1), help: None }
+        SqlError { message: message.into(), line, column, width: width.max(1), help: None, unknown_table: None }
     }
 
     /// The same with advice.
@@ -70,7 +72,8 @@ impl SqlError {
                 }
                 if let Some(table) = between(&message, "able '", "' not found") {
                     let table = table.rsplit('.').next().unwrap_or(table);
-                    return place(&[table]).error(format!("there is no table `{table}`"));
+                    let error = place(&[table]).error(format!("there is no table `{table}`"));
+                    return SqlError { unknown_table: Some(table.to_owned()), ..error };
                 }
                 place(&quoted_names(&message)).error(first_line(&message))
             }
