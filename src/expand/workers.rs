@@ -48,7 +48,6 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
         |actions: &[&str], resources: &[String]| json!({"Effect": "Allow", "Action": actions, "Resource": resources});
     let mut read = vec!["_pinfra/agent.json", "_pinfra/bin/*", "_pinfra/workers/*"];
     let mut write = vec!["_pinfra/agents/*"];
-    let mut list = vec!["_pinfra/workers/*"];
     let mut statements = Vec::new();
     if let Some(emulator) = &workers.emulator {
         if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
@@ -59,7 +58,6 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
     if workers.cleaner.is_some() {
         read.extend(["_pinfra/leases/*", "tables/*"]);
         write.extend(["_pinfra/leases/*", "_pinfra/probes/*", "tables/*"]);
-        list.extend(["_pinfra/leases/*", "tables/*"]);
         let removed = below(&["_pinfra/leases/*", "tables/*"]);
         statements.push(statement(&["s3:AbortMultipartUpload", "s3:DeleteObject"], &removed));
         let streams: Vec<String> =
@@ -71,10 +69,9 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
     }
     statements.push(statement(&["s3:GetObject"], &below(&read)));
     statements.push(statement(&["s3:PutObject"], &below(&write)));
-    statements.push(json!({
-        "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket,
-        "Condition": {"StringLike": {"s3:prefix": list}},
-    }));
+    // Without the right to list, S3 answers 403 for an object that is not there, and a prefix in the condition would not
+    // be in such a request (S3 API reference, "GetObject").
+    statements.push(statement(&["s3:ListBucket"], std::slice::from_ref(&bucket)));
     let address = Address::new("iam/role_policy", "client");
     let inputs = RolePolicyInputs {
         role: Input::output(client::role_address(), "name"),

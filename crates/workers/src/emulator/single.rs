@@ -6,7 +6,8 @@ use aws_config::SdkConfig;
 use serde_json::Value;
 
 use super::EmulatorError;
-use super::api::{Api, Outcome};
+use super::answer::Outcome;
+use super::api::Api;
 use super::journal::Post;
 use crate::config::ApiTarget;
 
