@@ -215,8 +215,6 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
         node.after.push(Address::new("s3/object", "source"));
     }
-    // What is posted before somebody reads it waits in the stream; but a cleaner that cannot start is found out first.
-    node.after.extend(stack.workers.iter().filter_map(|workers| workers.cleaner.as_ref()).map(|_| address("cleaner")));
     node
 }
 

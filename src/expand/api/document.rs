@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use crate::spec::{Api, ApiAuth};
 
 const JSON: &str = "application/json";
+/// What `curl -d` says of a body when nobody tells it otherwise. It is read as the JSON that it is: nothing here takes
+/// forms, and a hand-written call that is right in all else deserves better than a 415.
+const CURLS_OWN: &str = "application/x-www-form-urlencoded";
 /// Kinesis's own (Kinesis API reference, "Making requests"). API Gateway wants constants in single quotes.
 const KINESIS_JSON: &str = "'application/x-amz-json-1.1'";
 const VALIDATOR: &str = "all";
@@ -125,7 +128,7 @@ fn method(call: &Call, place: &Place, auth: ApiAuth, role: &Input<String>) -> Me
         api_key_required: auth == ApiAuth::Key,
         validator: Some(VALIDATOR.to_owned()),
         parameters,
-        models: call.model.map(|model| (JSON.to_owned(), model.to_owned())).into_iter().collect(),
+        models: call.model.into_iter().flat_map(by_content_type).collect(),
         responses: ["200", "400", "500"].map(|status| (status.to_owned(), Response::default())).into(),
         integration: integration(call, place, role),
     }
@@ -143,7 +146,7 @@ fn integration(call: &Call, place: &Place, role: &Input<String>) -> Integration 
         http_method: Some("POST".to_owned()),
         credentials: Some(role.clone()),
         parameters: BTreeMap::from([("integration.request.header.Content-Type".to_owned(), KINESIS_JSON.to_owned())]),
-        templates: BTreeMap::from([(JSON.to_owned(), call.template.to_owned())]),
+        templates: by_content_type(call.template).into(),
         // What has no template is refused with 415: Kinesis could not read it.
         passthrough: "WHEN_NO_TEMPLATES".to_owned(),
         content_handling: None,
@@ -154,6 +157,11 @@ fn integration(call: &Call, place: &Place, role: &Input<String>) -> Integration 
             ("500".to_owned(), answered(Some("5\\d{2}"), Some(FAILED))),
         ]),
     }
+}
+
+/// The same for every content type that a request may have.
+fn by_content_type(text: &str) -> [(String, String); 2] {
+    [JSON, CURLS_OWN].map(|content_type| (content_type.to_owned(), text.to_owned()))
 }
 
 /// `Data` may be anything: what cannot be cleaned is rejected later, with its reason, where it can be looked at.
