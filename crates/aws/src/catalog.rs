@@ -3,6 +3,9 @@
 use pinfra_engine::{Catalog, KindInfo, Resource};
 
 use crate::clients::Clients;
+use crate::iam::instance_profile::InstanceProfile;
+use crate::iam::role::Role;
+use crate::iam::role_policy::RolePolicy;
 use crate::kinesis::stream::Stream;
 use crate::s3::bucket::Bucket;
 
@@ -21,4 +24,7 @@ macro_rules! kinds {
 kinds! {
     Stream,
     Bucket,
+    Role,
+    RolePolicy,
+    InstanceProfile,
 }

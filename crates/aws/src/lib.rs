@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod clients;
 pub mod error;
+pub mod iam;
 pub mod kinesis;
 pub mod meter;
 pub mod policy;

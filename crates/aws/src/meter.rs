@@ -22,7 +22,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 ///
 /// Kinesis: "Quotas and limits" in the Kinesis Data Streams developer guide, and the API reference of each operation.
 /// Those without a published rate get the rate of their siblings. The Tagging API's is not published; 5 is what its
-/// users report to be safe.
+/// users report to be safe. Neither are those of IAM, whose writes are few in the whole account: five a second of each
+/// stays below what its users saw refused.
 const RATES: &[(&str, &str, u32)] = &[
     ("Kinesis", "CreateStream", 5),
     ("Kinesis", "DeleteStream", 5),
@@ -37,6 +38,21 @@ const RATES: &[(&str, &str, u32)] = &[
     ("Kinesis", "UpdateStreamMode", 5),
     ("Kinesis", "UpdateShardCount", 10),
     ("Kinesis", "DescribeStreamSummary", 20),
+    ("IAM", "CreateRole", 5),
+    ("IAM", "UpdateRole", 5),
+    ("IAM", "UpdateAssumeRolePolicy", 5),
+    ("IAM", "TagRole", 5),
+    ("IAM", "UntagRole", 5),
+    ("IAM", "DeleteRole", 5),
+    ("IAM", "PutRolePolicy", 5),
+    ("IAM", "DeleteRolePolicy", 5),
+    ("IAM", "DetachRolePolicy", 5),
+    ("IAM", "CreateInstanceProfile", 5),
+    ("IAM", "TagInstanceProfile", 5),
+    ("IAM", "UntagInstanceProfile", 5),
+    ("IAM", "DeleteInstanceProfile", 5),
+    ("IAM", "AddRoleToInstanceProfile", 5),
+    ("IAM", "RemoveRoleFromInstanceProfile", 5),
     ("Resource Groups Tagging API", "GetResources", 5),
 ];
 

@@ -79,6 +79,12 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
             }
         }
     }
+    // It does not list roles, and instance profiles only in one region.
+    for (address, id) in crate::iam::discover::owned_by(clients, stack).await? {
+        if !found.iter().any(|(known, _)| *known == address) {
+            found.push((address, id));
+        }
+    }
     Ok(found)
 }
 
