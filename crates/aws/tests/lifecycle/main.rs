@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
+mod iam;
+
 use std::time::Duration;
 
 use pinfra_aws::clients::Endpoint;
@@ -278,6 +280,9 @@ async fn every_input_is_listed() {
     let samples = [
         ("kinesis/stream", serde_json::to_value(stream_inputs("a")).unwrap()),
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
+        ("iam/role", serde_json::to_value(iam::role_inputs("a")).unwrap()),
+        ("iam/role_policy", serde_json::to_value(iam::policy_inputs("a")).unwrap()),
+        ("iam/instance_profile", serde_json::to_value(iam::profile_inputs("a", "b")).unwrap()),
     ];
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
