@@ -62,6 +62,13 @@ const RATES: &[Rate] = &[
     a_second("Kinesis", "UpdateShardCount", 10),
     a_second("Kinesis", "DescribeStreamSummary", 20),
     a_second("Resource Groups Tagging API", "GetResources", 5),
+    // "Request throttling for the Amazon EC2 API", EC2 developer guide: a bucket of 50 that fills by 5 a second for what
+    // changes something; RunInstances has one of its own besides.
+    Rate { service: "EC2", operation: "CreateSecurityGroup", calls: 5, seconds: 1, at_once: 50 },
+    Rate { service: "EC2", operation: "AuthorizeSecurityGroupIngress", calls: 5, seconds: 1, at_once: 50 },
+    Rate { service: "EC2", operation: "AuthorizeSecurityGroupEgress", calls: 5, seconds: 1, at_once: 50 },
+    Rate { service: "EC2", operation: "RunInstances", calls: 2, seconds: 1, at_once: 5 },
+    Rate { service: "EC2", operation: "CreateTags", calls: 10, seconds: 1, at_once: 100 },
     Rate { service: "API Gateway", operation: ALL, calls: 10, seconds: 1, at_once: 40 },
     one_in(5, "API Gateway", "CreateDeployment"),
     one_in(3, "API Gateway", "CreateRestApi"),

@@ -39,6 +39,11 @@ async fn the_caller_is_the_local_user() {
 #[tokio::test]
 async fn an_assumed_role_is_somebody_else_also_after_a_restart() {
     let test = TestCloud::start();
+    let trust = json!({"Statement": {
+        "Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole",
+    }});
+    let create = format!("Action=CreateRole&RoleName=cleaner&Path=%2Fpins%2F&AssumeRolePolicyDocument={trust}");
+    assert_eq!(test.client().form("iam", &create).await.status, 200);
     let role = "arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2Fpins%2Fcleaner";
     let form = format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=i-1&DurationSeconds=900");
     let answer = test.client().form("sts", &form).await;

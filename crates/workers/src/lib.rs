@@ -9,6 +9,7 @@ pub mod cleaner;
 pub mod config;
 pub mod emulator;
 pub mod lake;
+mod log;
 pub mod query;
 pub mod report;
 pub mod sample;

@@ -7,6 +7,8 @@
 
 mod api_gateway;
 mod deployed_api;
+mod ec2;
+mod iam;
 mod object;
 mod process;
 
@@ -292,8 +294,12 @@ async fn every_input_is_listed() {
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
         ("s3/object", serde_json::to_value(object::inputs("a", "a")).unwrap()),
         ("worker/process", serde_json::to_value(process::inputs("a")).unwrap()),
+        ("iam/role", serde_json::to_value(iam::role_inputs("a")).unwrap()),
+        ("iam/role_policy", serde_json::to_value(iam::policy_inputs("a")).unwrap()),
+        ("iam/instance_profile", serde_json::to_value(iam::profile_inputs("a", "b")).unwrap()),
     ];
     samples.extend(api_gateway::samples());
+    samples.extend(ec2::samples());
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
     for (kind, sample) in samples {

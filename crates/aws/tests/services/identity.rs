@@ -16,6 +16,13 @@ async fn the_caller_a_session_and_an_assumed_role() {
     assert_eq!(caller.account(), Some("000000000000"));
     assert_eq!(caller.arn(), Some("arn:aws:iam::000000000000:user/local"));
 
+    let trust = serde_json::json!({"Statement": {
+        "Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole",
+    }});
+    let role = cloud.clients.iam.create_role().role_name("gateway").path("/pins/");
+    role.assume_role_policy_document(trust.to_string()).send().await.unwrap();
+    let attach = cloud.clients.iam.attach_role_policy().role_name("gateway");
+    attach.policy_arn("arn:aws:iam::aws:policy/AdministratorAccess").send().await.unwrap();
     let assumed = sts
         .assume_role()
         .role_arn("arn:aws:iam::000000000000:role/pins/gateway")

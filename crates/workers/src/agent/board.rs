@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use super::journal::say;
 use crate::config::{Phase, WorkerState};
+use crate::log::say;
 use crate::report::{LastError, Report};
 
 /// Cheap to clone; all clones are one board.

@@ -13,10 +13,10 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::journal::say;
 use super::leftovers::MARKER;
 use super::log::Log;
 use crate::config::WorkerKind;
+use crate::log::say;
 
 /// What a process that ended may still have in its pipe, and a child of its may hold open for longer than we wait.
 const LAST_WORDS: Duration = Duration::from_millis(300);

@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 
 use super::GRACE;
 use super::board::Board;
-use super::journal::say;
 use super::lake::Lake;
 use super::manifests::Assignment;
 use super::programs::Programs;
 use super::worker::{Orders, Worker};
+use crate::log::say;
 
 /// The tasks of all workers.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use super::journal::say;
 use super::lake::Lake;
 use crate::config::Heartbeat;
+use crate::log::say;
 
 /// Between two beats, whatever happens.
 const LEAST: Duration = Duration::from_millis(1_000);

@@ -9,8 +9,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use serde::de::DeserializeOwned;
 
-use super::journal::chain;
 use crate::config::{AgentConfig, Heartbeat, Program};
+use crate::log::chain;
 
 /// Where manifests lie.
 const MANIFESTS: &str = "_pinfra/workers/";

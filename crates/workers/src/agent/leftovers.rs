@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use super::journal::say;
+use crate::log::say;
 
 /// The variable that holds a worker's folder.
 pub(super) const MARKER: &str = "PINFRA_WORKER_FOLDER";

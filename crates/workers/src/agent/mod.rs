@@ -15,7 +15,6 @@ mod child;
 mod crew;
 mod folder;
 mod heartbeat;
-mod journal;
 mod lake;
 mod leftovers;
 mod log;
@@ -32,6 +31,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
+use crate::log::say;
 use board::Board;
 use crew::Crew;
 use folder::Folder;
@@ -93,7 +93,7 @@ pub async fn run_with(
 ) -> Result<Ended, AgentError> {
     let lake = Lake::new(s3, &config.bucket, &config.instance);
     let folder = Folder::open(&config.folder)?;
-    journal::say(&format!("agent {} of {} starts", env!("CARGO_PKG_VERSION"), config.instance));
+    say(&format!("agent {} of {} starts", env!("CARGO_PKG_VERSION"), config.instance));
     leftovers::end(folder.path(), GRACE).await;
     let own = programs::own().await?;
     let board = Board::default();
@@ -105,12 +105,12 @@ pub async fn run_with(
     let beats = tokio::spawn(beats);
     let (ended, crew) = keep(&lake, &programs, crew, &board, &stop).await;
     let grace = if ended == Ended::Stopped { GRACE_AT_SHUTDOWN } else { GRACE };
-    journal::say("stopping all workers");
+    say("stopping all workers");
     crew.stop(grace).await;
     last_beat.cancel();
     // It has a limit of its own; a panic in it leaves nothing to wait for.
     let _ = beats.await;
-    journal::say("all workers have ended");
+    say("all workers have ended");
     Ok(ended)
 }
 

@@ -14,10 +14,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::AgentError;
 use super::folder::remove;
-use super::journal::{chain, say};
 use super::lake::{Lake, LakeError};
 use super::manifests::is_sha256;
 use crate::config::Program;
+use crate::log::{chain, say};
 
 /// A debug build of pinfra has some hundred megabytes; what unpacks to more than this is no program.
 const MAX_PROGRAM: u64 = 4 << 30;

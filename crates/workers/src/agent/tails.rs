@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::journal::say;
 use super::lake::Lake;
 use super::log::Log;
+use crate::log::say;
 
 /// What is kept in the lake of each log.
 const TAIL_BYTES: u64 = 256 << 10;

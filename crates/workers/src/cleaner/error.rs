@@ -78,15 +78,3 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
         IndexError(Box::new(error.into()))
     }
 }
-
-/// An error with all its causes, as the report shows it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

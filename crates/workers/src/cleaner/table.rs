@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::apps::{self, ShardApps};
 use super::batch::Batch;
 use super::commit::Writer;
-use super::error::{TableError, chain};
+use super::error::TableError;
 use super::health::Health;
 use super::index::Index;
 use super::leases::Leases;
@@ -29,6 +29,7 @@ use super::shards;
 use crate::clean::Cleaning;
 use crate::config::{CleanedTable, CleanerConfig};
 use crate::lake::Lake;
+use crate::log::{chain, say};
 
 /// How often shards and leases are looked at.
 pub(crate) const TICK: Duration = Duration::from_secs(5);
@@ -62,7 +63,9 @@ impl Job {
                 pause = FIRST_PAUSE;
             }
             if !error.is_harmless() {
-                self.health.fails(&self.table.name, &chain(&error));
+                let error = chain(&error);
+                say(&format!("table `{}`: {error}", self.table.name));
+                self.health.fails(&self.table.name, &error);
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -105,6 +108,7 @@ impl Job {
             tending: JoinSet::new(),
         };
         run.tell_counters();
+        say(&format!("table `{name}`: cleaning what is in stream `{stream}`"));
         let ended = Box::pin(run.until(stop)).await;
         if ended.is_ok() {
             run.leave().await;

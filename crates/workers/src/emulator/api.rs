@@ -19,8 +19,8 @@ use url::Url;
 use super::EmulatorError;
 use super::answer::{Failure, Outcome, classify, failed, retry_after};
 use super::journal::Post;
-use super::log::chain;
 use crate::config::{ApiAuth, ApiTarget};
+use crate::log::chain;
 
 /// An integration may take 29 s ("API Gateway quotas", API Gateway developer guide): its 504 is worth waiting for.
 const ANSWER: Duration = Duration::from_secs(31);

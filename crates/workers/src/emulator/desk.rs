@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
 use super::journal::Journal;
-use super::log::say;
+use crate::log::say;
 use crate::report::Teller;
 
 /// Failures are bad health once nothing has been accepted for so long.

@@ -17,7 +17,6 @@ mod deliver;
 mod desk;
 mod feed;
 mod journal;
-mod log;
 mod pace;
 mod single;
 mod source;
@@ -39,6 +38,7 @@ use self::journal::{Journal, Post};
 use self::pace::Pace;
 pub use self::single::{Attempt, SinglePoster};
 use crate::config::EmulatorConfig;
+use crate::log::say;
 use crate::report::Teller;
 
 /// How long what is under way may take to finish when the emulator is to stop: less than the agent's 5 s.
@@ -91,7 +91,7 @@ pub async fn run(
     let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
     let journal = Journal::open(folder, &names, teller.clone())?;
     let (next, unfinished) = (journal.next(), journal.unfinished());
-    log::say(&format!("{next} events so far, {} of them without an outcome", unfinished.len()));
+    say(&format!("{next} events so far, {} of them without an outcome", unfinished.len()));
     let desk = Arc::new(Desk::new(api, journal, teller, stop));
     let (sender, posts) = mpsc::channel(feed::WAITING);
     let feed = feed::feed(config.clone(), folder.to_owned(), desk.clone(), next, sender);
@@ -114,7 +114,7 @@ pub async fn run(
     }
     deliveries.shutdown().await;
     desk.journal().compact()?;
-    log::say(&format!("stopped; {} events without an outcome are kept", desk.journal().under_way()));
+    say(&format!("stopped; {} events without an outcome are kept", desk.journal().under_way()));
     Ok(())
 }
 

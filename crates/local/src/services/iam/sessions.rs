@@ -268,3 +268,66 @@ fn session_of(role: &Role, session: &str) -> Principal {
 pub(super) fn session_in(principal_arn: &str) -> Option<(&str, &str)> {
     principal_arn.split_once(":assumed-role/")?.1.split_once('/')
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::credentials::Credentials;
+    use crate::settings::Settings;
+
+    /// A role that trusts `service`, in an instance profile.
+    fn iam(folder: &std::path::Path, clock: &Clock, settings: &Settings, service: &str) -> Iam {
+        let credentials = Arc::new(Credentials::open(folder, clock.clone()).unwrap());
+        let iam = Iam::open(folder, clock.clone(), settings, credentials).unwrap();
+        let statement = json!({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"});
+        let document = json!({"Statement": statement}).to_string();
+        let role = json!({"RoleName": "r", "Path": "/p/", "AssumeRolePolicyDocument": document});
+        super::super::roles::create(&iam.directory, &role).unwrap();
+        super::super::instance_profiles::create(&iam.directory, &json!({"InstanceProfileName": "i"})).unwrap();
+        iam
+    }
+
+    #[test]
+    fn an_instance_gets_keys_of_a_role_that_trusts_ec2() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::default());
+        let iam = iam(folder.path(), &clock, &Settings::new(folder.path()), "ec2.amazonaws.com");
+        let code = |answer: Result<IssuedKeys, ApiError>| answer.err().unwrap().code;
+        assert_eq!(code(iam.profile_keys("none", "i-1")), "InvalidParameterValue");
+        assert_eq!(code(iam.profile_keys("i", "i-1")), "AssumeRoleUnauthorizedAccess", "it has no role yet");
+        let asked = json!({"InstanceProfileName": "i", "RoleName": "r"});
+        super::super::instance_profiles::add_role(&iam.directory, &asked).unwrap();
+        for profile in ["i", "arn:aws:iam::000000000000:instance-profile/i"] {
+            let keys = iam.profile_keys(profile, "i-1").unwrap();
+            assert_eq!(keys.identity.principal_arn, "arn:aws:sts::000000000000:assumed-role/r/i-1");
+        }
+        assert_eq!(
+            iam.assume_as_service("arn:aws:iam::000000000000:role/p/r", "apigateway.amazonaws.com").err().unwrap().code,
+            "AccessDenied"
+        );
+    }
+
+    #[test]
+    fn a_service_becomes_a_role_once_it_is_known() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::default());
+        let wait = std::time::Duration::from_secs(10);
+        let settings = Settings { iam_propagation: wait, ..Settings::new(folder.path()) };
+        let iam = iam(folder.path(), &clock, &settings, "apigateway.amazonaws.com");
+        let arn = "arn:aws:iam::000000000000:role/p/r";
+        assert!(iam.assume_as_service(arn, "apigateway.amazonaws.com").is_err());
+        clock.advance(wait);
+        let principal = iam.assume_as_service(arn, "apigateway.amazonaws.com").unwrap();
+        assert_eq!(principal.arn, "arn:aws:sts::000000000000:assumed-role/r/apigateway");
+
+        let statement = json!({"Effect": "Allow", "Action": "kinesis:PutRecord", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
+        let put = json!({"RoleName": "r", "PolicyName": "p", "PolicyDocument": policy});
+        super::super::inline_policies::put(&iam.directory, &put).unwrap();
+        let may = || iam.authorize(&principal.arn, "kinesis:PutRecord", &["*".to_owned()], &Context::default());
+        assert_eq!(may().unwrap_err().code, "AccessDeniedException");
+        clock.advance(wait);
+        may().unwrap();
+    }
+}

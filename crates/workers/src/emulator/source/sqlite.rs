@@ -134,7 +134,7 @@ pub(super) async fn fetch(
     let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.to_owned())).load().await;
     let client = aws_sdk_s3::Client::new(&config);
     let object = Box::pin(client.get_object().bucket(bucket).key(key).send()).await;
-    let mut body = object.map_err(|error| failed(crate::emulator::log::chain(&error))).map(|object| object.body)?;
+    let mut body = object.map_err(|error| failed(crate::log::chain(&error))).map(|object| object.body)?;
     let new = folder.join(format!("source-{sha256}.new"));
     let mut out = tokio::fs::File::create(&new).await?;
     let mut hash = Sha256::new();
