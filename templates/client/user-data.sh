@@ -80,8 +80,9 @@ fetch() {
   done
 }
 
+# The SHA-256 of standard input.
 sha256() {
-  if command -v sha256sum >/dev/null 2>&1; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
+  if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
 }
 
 # Sets `program` to the file of the program that the stack wants now.
@@ -98,9 +99,9 @@ install_program() {
   if [ -x "$program" ]; then return; fi
   say "fetching $key"
   fetch "$key" "$new.gz"
-  gunzip -c "$new.gz" >"$new"
+  # In one go: it is large. A pipe hides what gunzip says, and the hash tells.
+  found=$(gunzip -c "$new.gz" | tee "$new" | sha256)
   rm -f "$new.gz"
-  found=$(sha256 "$new")
   [ "$found" = "$sha" ] || fail "$key is not what was deployed: its SHA-256 is $found"
   chmod 755 "$new"
   mv -f "$new" "$program"
