@@ -204,7 +204,7 @@ mod tests {
 
     fn documents(section: &str) -> Document {
         let text = format!("name: pins\ntables: {{ pin: {{ key: index }} }}\nstreams: {{}}\napi: {section}\n");
-        let stack = crate::spec::parse(std::path::Path::new("stack.yaml"), text, &|_| None).unwrap();
+        let stack = crate::spec::parse(std::path::Path::new("stack.yaml"), text, &|_| None, crate::spec::Checks::File).unwrap();
         let place = Place { target: "local".into(), region: "us-east-1".into(), account: "000000000000".into() };
         let role = Input::Known("arn:aws:iam::000000000000:role/pins-api".to_owned());
         document(&place, stack.api.as_ref().unwrap(), &role)
