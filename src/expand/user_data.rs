@@ -19,7 +19,7 @@ mod tests {
         let script = user_data("pins-000000000000-us-east-1", "us-east-1");
         assert!(script.len() < 8 << 10, "{}", script.len());
         assert!(script.contains("bucket='pins-000000000000-us-east-1'\nregion='us-east-1'\n"), "{script}");
-        assert!(!script.contains('@'), "{script}");
+        assert!(!script.contains("@BUCKET@") && !script.contains("@REGION@"), "{script}");
     }
 
     #[test]

@@ -16,7 +16,8 @@ config="$root/etc/pinfra/agent.json"
 state="$root/var/lib/pinfra"
 imds="${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}"
 imds="${imds%/}"
-s3="${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://s3.$region.amazonaws.com}}"
+case "$region" in cn-*) suffix=.cn ;; *) suffix='' ;; esac
+s3="${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://s3.$region.amazonaws.com$suffix}}"
 s3="${s3%/}"
 
 say() { printf 'pinfra: %s\n' "$*"; }
@@ -80,8 +81,9 @@ fetch() {
   done
 }
 
+# The SHA-256 of standard input.
 sha256() {
-  if command -v sha256sum >/dev/null 2>&1; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
+  if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
 }
 
 # Sets `program` to the file of the program that the stack wants now.
@@ -98,9 +100,12 @@ install_program() {
   if [ -x "$program" ]; then return; fi
   say "fetching $key"
   fetch "$key" "$new.gz"
-  gunzip -c "$new.gz" >"$new"
+  # In one go, since it is large. The hash tells if gunzip fails; that all of it was written, tee has to say.
+  rm -f "$new.written"
+  found=$(gunzip -c "$new.gz" | { tee "$new" && : >"$new.written"; } | sha256)
   rm -f "$new.gz"
-  found=$(sha256 "$new")
+  [ -f "$new.written" ] || fail "$new cannot be written: is the disk full?"
+  rm -f "$new.written"
   [ "$found" = "$sha" ] || fail "$key is not what was deployed: its SHA-256 is $found"
   chmod 755 "$new"
   mv -f "$new" "$program"
