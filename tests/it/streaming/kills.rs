@@ -47,6 +47,7 @@ impl Dice {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "how far it got, for people who run many rounds with `--nocapture`")]
 async fn nothing_is_lost_or_doubled_though_everybody_is_killed() {
     let (rounds, seed) = (setting("PINFRA_KILL_ROUNDS", 3), setting("PINFRA_KILL_SEED", 1));
     let pipeline = Pipeline::up(Some(&format!("rate: {RATE}")));
@@ -60,19 +61,13 @@ async fn nothing_is_lost_or_doubled_though_everybody_is_killed() {
             kill(&pipeline, &machine, victim, &mut dice);
         }
         progress(&pipeline, PROGRESS).await;
-        said(&format!("round {round} of {rounds}: {order:?}, after {:?}", started.elapsed()));
+        println!("round {round} of {rounds}: {order:?}, after {:?}", started.elapsed());
     }
     // One event has long been posted: the emulator stops where it is.
     pipeline.change(Some(&format!("rate: {RATE}, count: 1")));
     let counts = reconciled(&pipeline).await;
-    said(&format!("{rounds} rounds, seed {seed}, {:?}: {counts:?}", started.elapsed()));
+    println!("{rounds} rounds, seed {seed}, {:?}: {counts:?}", started.elapsed());
     assert!(counts.values().all(|counts| counts["rows"] > rounds * PROGRESS), "{counts:?}");
-}
-
-/// For people who run this with `--nocapture`.
-fn said(text: &str) {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{text}").unwrap();
 }
 
 fn kill(pipeline: &Pipeline, machine: &Machine, victim: Victim, dice: &mut Dice) {

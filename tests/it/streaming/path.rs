@@ -37,7 +37,7 @@ async fn events_become_rows_and_answers() {
 
     a_call_by_hand_arrives(&pipeline);
     the_key_stays_secret(&pipeline);
-    a_changed_rate_is_taken_up(&pipeline, events).await;
+    a_changed_rate_is_taken_up(&pipeline, events);
 }
 
 fn names_of_analyses(event: &str) -> Vec<String> {
@@ -99,7 +99,7 @@ fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
 }
 
 /// By a new manifest, on the same machine, and nobody else notices.
-async fn a_changed_rate_is_taken_up(pipeline: &Pipeline, events: u64) {
+fn a_changed_rate_is_taken_up(pipeline: &Pipeline, events: u64) {
     let machine = pipeline.machine();
     let (cleaner, emulator) = (machine.process("cleaner"), machine.process("emulator"));
     let started = Instant::now();
