@@ -37,7 +37,7 @@ def test_a_role_from_creation_to_deletion(iam, name, refused):
         RoleName=name,
         Path="/interop/",
         AssumeRolePolicyDocument=json.dumps(TRUST),
-        Description="What it is for – é",
+        Description="What it is for, é",
         MaxSessionDuration=7200,
         Tags=[{"Key": "team", "Value": "data"}],
     )["Role"]
@@ -48,7 +48,7 @@ def test_a_role_from_creation_to_deletion(iam, name, refused):
     found = iam.get_role(RoleName=name)["Role"]
     # botocore decodes what comes in percent encoding.
     assert found["AssumeRolePolicyDocument"] == TRUST
-    assert (found["MaxSessionDuration"], found["Description"]) == (7200, "What it is for – é")
+    assert (found["MaxSessionDuration"], found["Description"]) == (7200, "What it is for, é")
     assert found["Tags"] == [{"Key": "team", "Value": "data"}]
     assert refused("EntityAlreadyExists", iam.create_role, RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.update_role(RoleName=name, Description="other", MaxSessionDuration=3600)
@@ -164,14 +164,19 @@ def test_a_simulation_says_what_would_be_decided(iam, role, name):
 
 
 @pytest.mark.pinfra
-def test_a_session_may_do_what_its_role_may(environment, client, iam, role, name, bucket):
+def test_a_session_may_do_what_its_role_may(environment, client, iam, role, name, bucket, refused):
     """Another implementation of AWS hardly decides anything; here a session's policies are asked, S3's included."""
     statements = [("s3:ListBucket", f"arn:aws:s3:::{bucket}"), ("s3:GetObject", f"arn:aws:s3:::{bucket}/open/*")]
     for place, (action, resource) in enumerate(statements):
         iam.put_role_policy(RoleName=name, PolicyName=f"p{place}", PolicyDocument=allow(action, resource))
     for key in ("open/a", "shut/a"):
         client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
-    session = client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="interop")
+    account = role["Arn"].split(":")[4]
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    sts = client("sts")
+    refused("AccessDenied", sts.assume_role, RoleArn=role["Arn"], RoleSessionName="interop")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps({**TRUST, "Statement": [trust]}))
+    session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="interop")
     credentials = session["Credentials"]
     assert session["AssumedRoleUser"]["Arn"].endswith(f":assumed-role/{name}/interop")
     keys = {
