@@ -96,9 +96,17 @@ class MariaDb:
 
     def execute(self, sql):
         """As root."""
-        client = [program("mariadb"), "--no-defaults", f"--socket={self.folder}/socket", "--user=root", "pinterest_data"]
+        client = [
+            program("mariadb"),
+            "--no-defaults",
+            f"--socket={self.folder}/socket",
+            "--user=root",
+            "pinterest_data",
+        ]
         text = sql.encode()
-        done = subprocess.run([*client, "--default-character-set=utf8mb4"], input=text, capture_output=True, check=False)
+        done = subprocess.run(
+            [*client, "--default-character-set=utf8mb4"], input=text, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr.decode()
 
     def read_only(self):

@@ -36,8 +36,12 @@ class Stack:
 
     def run(self, *words):
         """What the command printed."""
-        done = subprocess.run(self._command(*words), env=self._environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"pinfra {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}"
+        done = subprocess.run(
+            self._command(*words), env=self._environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (
+            f"pinfra {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout
 
     def _command(self, *words):
@@ -73,7 +77,9 @@ class Stack:
 
     def status(self):
         """The last that `status --json` says, whether the stack is healthy or not."""
-        done = subprocess.run(self._command("status", "--json"), env=self._environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self._command("status", "--json"), env=self._environment(), capture_output=True, text=True, check=False
+        )
         events = [json.loads(line) for line in done.stdout.splitlines()]
         found = [event for event in events if event["event"] == "status"]
         assert found, f"status: {done.returncode}\n{done.stdout}{done.stderr}"

@@ -111,7 +111,11 @@ def test_deployments_and_stages(gateway, api, refused):
     )
     assert (stage["stageName"], stage["deploymentId"], stage["variables"]) == ("prod", ids[0], {"a": "b"})
     refused("ConflictException", gateway.create_stage, restApiId=api["id"], stageName="prod", deploymentId=ids[0])
-    patches = [replace("/deploymentId", ids[1]), replace("/*/*/throttling/rateLimit", "50"), replace("/variables/c", "d")]
+    patches = [
+        replace("/deploymentId", ids[1]),
+        replace("/*/*/throttling/rateLimit", "50"),
+        replace("/variables/c", "d"),
+    ]
     changed = gateway.update_stage(restApiId=api["id"], stageName="prod", patchOperations=patches)
     assert changed["deploymentId"] == ids[1] and changed["variables"] == {"a": "b", "c": "d"}
     assert changed["methodSettings"]["*/*"]["throttlingRateLimit"] == 50.0

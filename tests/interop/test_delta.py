@@ -1,6 +1,6 @@
 """The Delta tables that the cleaner writes, read over S3 by programs that know Delta Lake and nothing of pinfra.
 
-Four readers, of which no two share their Parquet reader: deltalake's log with Arrow's C++ datasets, deltalake's own engine,
+Four ways to read Parquet: Arrow's C++ datasets by deltalake's log, deltalake's own engine,
 DuckDB with the Delta kernel, and polars. All see the same rows as `pinfra query`.
 """
 
@@ -109,7 +109,7 @@ def comparable(rows):
 
 
 def test_a_reader_sees_whole_commits_while_the_cleaner_writes(stack, lake):
-    """Versions are read as they come: what was there stays, keys are there once, and the log says how many rows there are."""
+    """Versions are read as they come: what was there stays, rows are there once, and the log says how many there are."""
     seen = {table: (-1, set()) for table in TABLES}
     versions = 0
     until(lambda: stack.counts()["user"]["rows"], "rows are there")

@@ -285,7 +285,14 @@ PROGRAM
 
 def test_as_it_is_typed(aws, name):
     image = aws("ssm", "get-parameter", "--name", UBUNTU, "--query", "Parameter.Value", "--output", "text").strip()
-    words = ["--image-id", image, "--instance-type", "t3.nano", "--user-data", "#!/bin/sh\necho hello from $PINFRA_ROOT\n"]
+    words = [
+        "--image-id",
+        image,
+        "--instance-type",
+        "t3.nano",
+        "--user-data",
+        "#!/bin/sh\necho hello from $PINFRA_ROOT\n",
+    ]
     tags = f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]"
     query = ["--query", "Instances[0].InstanceId", "--output", "text"]
     instance = aws("ec2", "run-instances", *words, "--tag-specifications", tags, *query).strip()

@@ -69,7 +69,7 @@ def test_events_go_into_their_stream(call, environment, stack):
     assert streams.status_code == 200, streams.text
     assert set(streams.json()["StreamNames"]) == {f"{stack.name}-{table}" for table in ("pin", "geo", "user")}
     stream = f"{stack.name}-pin"
-    row = {"index": 7528, "title": "é 🌞 \"quoted\" \\ $x #if", "nothing": None, "deep": {"a": [1, 2.5, True]}}
+    row = {"index": 7528, "title": 'é 🌞 "quoted" \\ $x #if', "nothing": None, "deep": {"a": [1, 2.5, True]}}
     one = {"StreamName": stream, "Data": row, "PartitionKey": "7528"}
     answer = call("PUT", f"/streams/{stream}/record", one)
     assert answer.status_code == 200 and answer.json()["ShardId"] == "shardId-000000000000", answer.text

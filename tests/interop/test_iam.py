@@ -66,7 +66,11 @@ def test_a_role_from_creation_to_deletion(iam, name, refused):
 
 
 def test_what_is_no_policy_is_refused(iam, name, refused):
-    for document in ("{", json.dumps({"Version": "2012-10-17"}), json.dumps({**TRUST, "Statement": [{"Effect": "Maybe"}]})):
+    for document in (
+        "{",
+        json.dumps({"Version": "2012-10-17"}),
+        json.dumps({**TRUST, "Statement": [{"Effect": "Maybe"}]}),
+    ):
         refused("MalformedPolicyDocument", iam.create_role, RoleName=name, AssumeRolePolicyDocument=document)
     refused("ValidationError", iam.create_role, RoleName="no spaces", AssumeRolePolicyDocument=json.dumps(TRUST))
 
@@ -121,7 +125,10 @@ def test_managed_policies_and_their_versions(iam, role, name, refused):
     document = iam.get_policy_version(PolicyArn=arn, VersionId="v2")["PolicyVersion"]["Document"]
     assert document == json.loads(allow("s3:*"))
     versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
-    assert [(version["VersionId"], version["IsDefaultVersion"]) for version in versions] == [("v2", True), ("v1", False)]
+    assert [(version["VersionId"], version["IsDefaultVersion"]) for version in versions] == [
+        ("v2", True),
+        ("v1", False),
+    ]
     refused("DeleteConflict", iam.delete_policy, PolicyArn=arn)
     iam.detach_role_policy(RoleName=name, PolicyArn=arn)
     refused("DeleteConflict", iam.delete_policy, PolicyArn=arn)
@@ -131,7 +138,9 @@ def test_managed_policies_and_their_versions(iam, role, name, refused):
 
 
 def test_an_instance_profile(iam, role, name, refused):
-    profile = iam.create_instance_profile(InstanceProfileName=name, Tags=[{"Key": "k", "Value": "v"}])["InstanceProfile"]
+    profile = iam.create_instance_profile(InstanceProfileName=name, Tags=[{"Key": "k", "Value": "v"}])[
+        "InstanceProfile"
+    ]
     iam.get_waiter("instance_profile_exists").wait(
         InstanceProfileName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
     )
