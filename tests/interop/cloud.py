@@ -26,7 +26,8 @@ def until(condition, what, seconds=30):
 def make_client(environment, service, **config):
     """A client of boto3 that is told the endpoint and the keys; keys may be given, the rest goes to its Config."""
     # Attempts are left at the default of boto3: per-shard limits answer like AWS, and programs retry.
-    arguments = {key: config.pop(key) for key in ("aws_access_key_id", "aws_secret_access_key") if key in config}
+    keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    arguments = {key: config.pop(key) for key in keys if key in config}
     return boto3.client(
         service,
         **{

@@ -129,11 +129,11 @@ async fn a_database_is_fetched_from_the_lake() {
     local.stop().await;
 }
 
-/// Run by `tests/interop/mariadb`, which starts a server with TLS and makes the user, who may do anything.
+/// Run by `tests/interop/test_mariadb.py`, which starts a server with TLS and makes the user, who may do anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the MariaDB that `tests/interop/mariadb` starts"]
+#[ignore = "needs the MariaDB that `tests/interop/test_mariadb.py` starts"]
 async fn rows_of_mysql_are_posted_as_they_are() {
-    let url = std::env::var("EMULATOR_MYSQL_URL").expect("`tests/interop/mariadb` sets it");
+    let url = std::env::var("EMULATOR_MYSQL_URL").expect("`tests/interop/test_mariadb.py` sets it");
     let mut admin = sqlx::mysql::MySqlConnectOptions::from_str(&url).unwrap().connect().await.unwrap();
     let sql = "
         DROP TABLE IF EXISTS pinterest_data, geolocation_data, blobs;
