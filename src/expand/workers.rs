@@ -77,7 +77,7 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
     let inputs = RolePolicyInputs {
         role: Input::output(client::role_address(), "name"),
         name: "workers".to_owned(),
-        policy: allow(statements),
+        policy: allow(&statements),
     };
     // Who may call says what the emulator needs for it.
     let auth_from_env = stack.api.as_ref().is_some_and(|api| api.auth.from_env);

@@ -33,7 +33,7 @@ pub fn service_trust(service: &str) -> Value {
 
 /// A policy that allows these actions on these resources, and nothing else. Each statement is its own, so that a
 /// resource whose ARN is not known yet can stand in it as a reference.
-pub fn allow(statements: Vec<Value>) -> Value {
+pub fn allow(statements: &[Value]) -> Value {
     normalise_policy(&json!({"Version": "2012-10-17", "Statement": statements}))
 }
 

@@ -103,7 +103,7 @@ fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
     let inputs = RolePolicyInputs {
         role: output(role_address(), "name"),
         name: "streams".to_owned(),
-        policy: allow(statements),
+        policy: allow(&statements),
     };
     let key_from_env = stack.streams.as_ref().is_some_and(|streams| streams.encryption.from_env);
     let from_env = api.admin.from_env || api.auth.from_env || key_from_env;

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::limit::LimitStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::credentials::SdkCredentials;
 
 /// Calls that fail in a way that may pass are tried again for so long; then the caller hears of it.
 const RETRY: Duration = Duration::from_secs(20);
+
+/// Requests under way at once. Without a bound a scan or a compaction opens a connection for each of hundreds of files,
+/// which S3 answers with `SlowDown` and the local cloud with a queue.
+const REQUESTS_AT_ONCE: usize = 32;
 
 /// The store of a bucket: credentials, region and endpoint (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) as the SDK has
 /// them.
@@ -42,5 +47,5 @@ pub(super) fn amazon_s3(bucket: &str, config: &SdkConfig) -> object_store::Resul
         options = options.with_allow_http(endpoint.starts_with("http://"));
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
     }
-    Ok(Arc::new(builder.with_client_options(options).build()?))
+    Ok(Arc::new(LimitStore::new(builder.with_client_options(options).build()?, REQUESTS_AT_ONCE)))
 }
