@@ -261,8 +261,7 @@ fn merges_and_aliases_work() {
 
 #[test]
 fn sections_that_cannot_be_made_yet_are_warnings_and_can_be_errors() {
-    let stack =
-        parse("name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\nttl: 8h\n").unwrap();
+    let stack = parse("name: dev\nlake: {}\ncluster: {}\ntables: { pin: { key: id } }\nttl: 8h\n").unwrap();
     let sections: Vec<&str> = stack.sections_not_built().iter().map(|(section, _)| *section).collect();
     assert_eq!(sections, ["cluster", "ttl"]);
     assert_eq!((stack.warnings().errors(), stack.warnings().warnings()), (0, 2));
