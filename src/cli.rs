@@ -125,7 +125,7 @@ pub enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
     },
-    /// What a worker wrote: emulator, cleaner, or the agent that runs them
+    /// What a worker wrote: emulator or cleaner
     Logs {
         /// The worker
         worker: String,

@@ -43,14 +43,17 @@ impl Deployed {
         let inputs =
             |name: &str| state.resources.get(&Address::new("worker/process", name)).map(|record| &record.inputs);
         let tables = inputs("cleaner").and_then(|inputs| inputs.pointer("/config/tables")).cloned();
-        let auth = inputs("emulator").and_then(|inputs| inputs.pointer("/config/api/auth"));
+        let api = state.resources.get(&Address::new("api_gateway/rest_api", "api")).map(|record| &record.inputs);
+        // The JSON pointer of the method that takes an event (RFC 6901: `~1` is a slash).
+        const RECORD: &str = "/document/paths/~1streams~1{stream-name}~1record/PUT/authorization";
+        let auth = api.and_then(|inputs| inputs.pointer(RECORD));
         Deployed {
             bucket: output("s3/bucket", "lake", "name"),
             invoke_url: output("api_gateway/stage", "api", "invoke_url"),
             api_key: output("api_gateway/api_key", "api", "id"),
             instance: output("ec2/instance", "client", "id"),
             tables: tables.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default(),
-            signed: auth.is_some_and(|auth| auth == "iam"),
+            signed: auth.is_some_and(|auth| auth == "AWS_IAM"),
             workers,
         }
     }

@@ -86,8 +86,11 @@ async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog
         Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+    // IAM has no regions, so a name there says of which region it is: stacks of one name may live in two.
+    let region = format!("-{}", clients.region);
+    let here = |address: &Address, id: &str| !address.kind().starts_with("iam/") || id.ends_with(&region);
     let mut without_needs = Vec::new();
-    for (address, id) in tagged {
+    for (address, id) in tagged.into_iter().filter(|(address, id)| here(address, id)) {
         if !state.resources.contains_key(&address) {
             without_needs.push(address.clone());
         }

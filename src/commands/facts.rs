@@ -40,7 +40,7 @@ pub(super) fn collect(context: &Context, stack: &Stack, target: Target) -> Resul
     if let Some(key) = stack.client.as_ref().and_then(|client| client.key.as_ref()) {
         facts.public_key = Some(read_text(key.get())?);
     }
-    if let Some(workers) = &stack.workers {
+    if let Some(workers) = stack.workers.as_ref().filter(|workers| !workers.is_empty()) {
         facts.program = program(context, stack, target)?;
         if let Some(EventSource::Sqlite(path)) = workers.emulator.as_ref().map(|emulator| emulator.source.get()) {
             facts.source = Some(SourceFile { sha256: hash_of(path)?, path: absolute(path)? });
@@ -99,13 +99,17 @@ fn tempfile_in(folder: &Path) -> PathBuf {
     folder.join(format!("{}.part", std::process::id()))
 }
 
-/// Earlier builds are of no more use; one that is being uploaded stays open for its reader.
+/// Earlier builds are of no more use, but for the last one, which another command may be uploading.
 fn forget_others(folder: &Path, packed: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|end| end == "gz") && path != packed {
-            let _ = fs::remove_file(path);
-        }
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let others = paths.filter(|path| path.extension().is_some_and(|end| end == "gz") && path != packed);
+    let mut others: Vec<(std::time::SystemTime, PathBuf)> =
+        others.filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path))).collect();
+    others.sort();
+    others.pop();
+    for (_, path) in others {
+        // One that stays takes room, and nothing else.
+        let _ = fs::remove_file(path);
     }
 }
 

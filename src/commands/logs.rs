@@ -31,13 +31,9 @@ pub(super) async fn run(context: &Context, worker: &str, given: Option<&str>, fo
         );
     };
     let deployed = Deployed::of(&state);
-    let known = worker == "agent" || deployed.workers.iter().any(|name| name == worker);
+    let known = deployed.workers.iter().any(|name| name == worker);
     let (Some(bucket), Some(instance), true) = (&deployed.bucket, &deployed.instance, known) else {
-        let names = if deployed.workers.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("agent, {}", deployed.workers.join(", "))
-        };
+        let names = if deployed.workers.is_empty() { "none".to_owned() } else { deployed.workers.join(", ") };
         return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", chosen.name))
             .hint(format!("it has {names}")));
     };

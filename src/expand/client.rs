@@ -52,6 +52,8 @@ fn group(stack: &Stack, client: &Client) -> Node {
     let vpc = stack.network.as_ref().map(|network| network.vpc.get().clone()).filter(|vpc| vpc != "default");
     let mut secrets = std::collections::BTreeSet::new();
     secrets.extend(client.ssh_from.iter().any(|block| block.from_env).then(|| "rules".to_owned()));
+    let vpc_from_env = stack.network.as_ref().is_some_and(|network| network.vpc.from_env);
+    secrets.extend(vpc_from_env.then(|| "vpc".to_owned()));
     let inputs = SecurityGroupInputs {
         name: format!("{}-client", *stack.name),
         description: format!("The workers of the stack {}", *stack.name),
@@ -114,13 +116,12 @@ fn instance(stack: &Stack, client: &Client, place: &Place, has_key: bool) -> Nod
     };
     let mut secrets = std::collections::BTreeSet::new();
     secrets.extend(client.instance.from_env.then(|| "type".to_owned()));
+    secrets.extend(subnet.is_some_and(|subnet| subnet.from_env).then(|| "subnet".to_owned()));
     let mut node = node(stack, address, &inputs, secrets, client.place);
     // Its first boot fetches the program with the role's policy.
-    node.after = vec![
-        Address::new("iam/role_policy", "client"),
-        Address::new("s3/object", "program"),
-        Address::new("s3/object", "agent"),
-    ];
+    if stack.workers.as_ref().is_some_and(|workers| !workers.is_empty()) {
+        node.after = vec![Address::new("iam/role_policy", "client"), Address::new("s3/object", "agent")];
+    }
     node
 }
 

@@ -35,7 +35,7 @@ pub fn expand(stack: &Stack, place: &Place, facts: &Facts) -> Result<Graph, Vec<
     if let Some(client) = &stack.client {
         nodes.extend(client::nodes(stack, client, place, facts));
     }
-    if let Some(workers) = &stack.workers {
+    if let Some(workers) = stack.workers.as_ref().filter(|workers| !workers.is_empty()) {
         nodes.extend(workers::nodes(stack, workers, place, facts));
     }
     let protected = stack.protect.iter().map(|protected| protected.value.clone()).collect();
@@ -61,3 +61,6 @@ fn tags(stack: &Stack, address: &Address) -> Tags {
     let user = stack.tags.iter().map(|(key, value)| (key.clone(), value.get().clone())).collect();
     ownership(&stack.name, address, &user)
 }
+
+#[cfg(test)]
+mod tests;

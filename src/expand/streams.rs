@@ -3,13 +3,35 @@
 use std::collections::BTreeSet;
 
 use pinfra_aws::kinesis::stream::{Mode, StreamInputs};
+use pinfra_engine::state::Place;
 use pinfra_engine::{Address, Node};
+use serde_json::{Value, json};
 
 use super::{names, node, tags};
 use crate::spec::{Capacity, Encryption, Stack, Streams, Table};
 
 /// The key that AWS keeps for Kinesis in every account (Kinesis developer guide, "What is server-side encryption").
 const AWS_KEY: &str = "alias/aws/kinesis";
+
+/// The right to use the account's own key that the streams are encrypted with, where there is one: whoever writes needs
+/// `kms:GenerateDataKey`, whoever reads `kms:Decrypt` ("Permissions to use user-generated KMS keys", Kinesis developer
+/// guide). AWS's own key needs no such right.
+pub(super) fn may_use_key(stack: &Stack, place: &Place, action: &str) -> Option<Value> {
+    let Encryption::Key(key) = stack.streams.as_ref()?.encryption.get() else { return None };
+    let partition = pinfra_aws::clients::partition(&place.region);
+    let keys = format!("arn:{partition}:kms:{}:{}:key/*", place.region, place.account);
+    // A policy cannot name a key by its alias, other than by this condition ("Using aliases to control access to KMS
+    // keys", KMS developer guide).
+    let alias = key.rsplit_once(":alias/").map(|(_, name)| format!("alias/{name}"));
+    let alias = alias.or_else(|| key.starts_with("alias/").then(|| key.clone()));
+    Some(match alias {
+        Some(alias) => json!({
+            "Effect": "Allow", "Action": action, "Resource": keys,
+            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}},
+        }),
+        None => json!({"Effect": "Allow", "Action": action, "Resource": key}),
+    })
+}
 
 /// The stream of one table.
 pub(super) fn stream(stack: &Stack, streams: &Streams, table: &Table) -> Node {

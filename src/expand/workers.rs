@@ -62,6 +62,7 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
         statements.push(statement(&["s3:AbortMultipartUpload", "s3:DeleteObject"], &removed));
         let streams: Vec<String> =
             stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
+        statements.extend(super::streams::may_use_key(stack, place, "kms:Decrypt"));
         statements.push(statement(
             &["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"],
             &streams,
@@ -78,7 +79,11 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
         name: "workers".to_owned(),
         policy: allow(statements),
     };
-    node(stack, address, &inputs, BTreeSet::new(), workers.place)
+    // Who may call says what the emulator needs for it.
+    let auth_from_env = stack.api.as_ref().is_some_and(|api| api.auth.from_env);
+    let key_from_env = stack.streams.as_ref().is_some_and(|streams| streams.encryption.from_env);
+    let secrets = (auth_from_env || key_from_env).then(|| "policy".to_owned()).into_iter().collect();
+    node(stack, address, &inputs, secrets, workers.place)
 }
 
 /// What the emulator needs to call the API: the value of its key, or to be let in by IAM.
@@ -131,11 +136,15 @@ fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
             "application/json",
         ),
     ];
-    if let (Some(emulator), Some(source)) = (&workers.emulator, &facts.source)
-        && matches!(emulator.source.get(), EventSource::Sqlite(_))
-    {
+    // What the agent runs as has to be there before the agent hears of it.
+    if let Some(agent) = objects.last_mut() {
+        agent.after.push(Address::new("s3/object", "program"));
+    }
+    if let (Some(emulator), Some(source)) = (&workers.emulator, &facts.source) {
         let (key, path) = (source_key(&source.sha256), source.path.display().to_string());
-        objects.push(object("source", key, source.sha256.clone(), Some(path), None, "application/vnd.sqlite3"));
+        let mut node = object("source", key, source.sha256.clone(), Some(path), None, "application/vnd.sqlite3");
+        node.secrets.extend(emulator.source.from_env.then(|| "source".to_owned()));
+        objects.push(node);
     }
     objects
 }
@@ -198,7 +207,9 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     // A URL may hold a password wherever it was written.
     let source_is_secret = matches!(emulator.source.get(), EventSource::MySql(_)) || emulator.source.from_env;
     secrets.extend(source_is_secret.then(|| "config.source".to_owned()));
+    let auth_from_env = stack.api.as_ref().is_some_and(|api| api.auth.from_env);
     let from_env = [
+        (auth_from_env, "api.auth"),
         (emulator.rate.from_env, "rate"),
         (emulator.burst.from_env, "burst"),
         (emulator.ramp.from_env, "ramp_seconds"),
@@ -212,7 +223,7 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     if keyed {
         node.after.push(super::api::usage_plan_address());
     }
-    if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
+    if facts.source.is_some() {
         node.after.push(Address::new("s3/object", "source"));
     }
     node

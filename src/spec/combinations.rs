@@ -48,6 +48,7 @@ fn check_needs(reader: &mut Reader<'_>, stack: &Stack) {
         "add a `client` section; `client: {}` takes the defaults",
     );
     if let Some(emulator) = &workers.emulator {
+        needs(emulator.place, "workers.emulator", "lake", "its program is fetched from there", "add `lake: {}`");
         needs(
             emulator.place,
             "workers.emulator",

@@ -29,6 +29,13 @@ pub struct Workers {
     pub cleaner: Option<Cleaner>,
 }
 
+impl Workers {
+    /// Whether there is none that this version makes.
+    pub fn is_empty(&self) -> bool {
+        self.emulator.is_none() && self.cleaner.is_none()
+    }
+}
+
 /// Reads source rows and posts them to the API as events
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]

@@ -16,7 +16,8 @@ config="$root/etc/pinfra/agent.json"
 state="$root/var/lib/pinfra"
 imds="${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}"
 imds="${imds%/}"
-s3="${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://s3.$region.amazonaws.com}}"
+case "$region" in cn-*) suffix=.cn ;; *) suffix='' ;; esac
+s3="${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://s3.$region.amazonaws.com$suffix}}"
 s3="${s3%/}"
 
 say() { printf 'pinfra: %s\n' "$*"; }
@@ -99,9 +100,12 @@ install_program() {
   if [ -x "$program" ]; then return; fi
   say "fetching $key"
   fetch "$key" "$new.gz"
-  # In one go: it is large. A pipe hides what gunzip says, and the hash tells.
-  found=$(gunzip -c "$new.gz" | tee "$new" | sha256)
+  # In one go, since it is large. The hash tells if gunzip fails; that all of it was written, tee has to say.
+  rm -f "$new.written"
+  found=$(gunzip -c "$new.gz" | { tee "$new" && : >"$new.written"; } | sha256)
   rm -f "$new.gz"
+  [ -f "$new.written" ] || fail "$new cannot be written: is the disk full?"
+  rm -f "$new.written"
   [ "$found" = "$sha" ] || fail "$key is not what was deployed: its SHA-256 is $found"
   chmod 755 "$new"
   mv -f "$new" "$program"

@@ -10,5 +10,6 @@ mod query;
 mod scale;
 mod stack_file;
 mod stacks;
+mod streaming;
 mod support;
 mod user_data;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use pinfra_engine::resource::{ADDRESS_TAG as ADDRESS, STACK_TAG as STACK};
-use pinfra_engine::{Address, Catalog, CloudError, Owner};
+use pinfra_engine::{Address, Catalog, CloudError, ErrorKind, Owner};
 
 use crate::clients::Clients;
 use crate::error::classify;
@@ -80,7 +80,12 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
         }
     }
     // It does not list roles, and instance profiles only in one region.
-    for (address, id) in crate::iam::discover::owned_by(clients, stack).await? {
+    let in_iam = match crate::iam::discover::owned_by(clients, stack).await {
+        // What the Tagging API has found can be destroyed without this permission.
+        Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => Vec::new(),
+        in_iam => in_iam?,
+    };
+    for (address, id) in in_iam {
         if !found.iter().any(|(known, _)| *known == address) {
             found.push((address, id));
         }

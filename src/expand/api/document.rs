@@ -31,6 +31,13 @@ const CREATE_STREAM: &str = include_str!("../../../templates/api/create_stream.v
 const REFUSED: &str = include_str!("../../../templates/api/refused.vtl");
 const FAILED: &str = include_str!("../../../templates/api/failed.vtl");
 
+const LIST: &str = "ListStreams";
+
+/// Whether callers may list streams. Kinesis lists those of the whole account, which is nothing for the whole world.
+pub(super) fn may_list(api: &Api) -> bool {
+    *api.auth.get() != ApiAuth::None
+}
+
 /// One method: where it is, the action of Kinesis that it calls, and how.
 struct Call {
     path: &'static str,
@@ -49,7 +56,7 @@ const CALLS: &[Call] = &[
     Call {
         path: "/streams",
         verb: "GET",
-        action: "ListStreams",
+        action: LIST,
         template: LIST_STREAMS,
         model: None,
         query: &["ExclusiveStartStreamName", "Limit"],
@@ -105,7 +112,8 @@ const CALLS: &[Call] = &[
 /// The document of an API whose integrations act as `role`.
 pub(super) fn document(place: &Place, api: &Api, role: &Input<String>) -> Document {
     let mut paths: BTreeMap<String, BTreeMap<String, Method>> = BTreeMap::new();
-    for call in CALLS.iter().filter(|call| !call.admin || *api.admin.get()) {
+    let allowed = |call: &&Call| (!call.admin || *api.admin.get()) && (call.action != LIST || may_list(api));
+    for call in CALLS.iter().filter(allowed) {
         let method = method(call, place, *api.auth.get(), role);
         paths.entry(call.path.to_owned()).or_default().insert(call.verb.to_owned(), method);
     }
@@ -204,7 +212,8 @@ mod tests {
 
     fn documents(section: &str) -> Document {
         let text = format!("name: pins\ntables: {{ pin: {{ key: index }} }}\nstreams: {{}}\napi: {section}\n");
-        let stack = crate::spec::parse(std::path::Path::new("stack.yaml"), text, &|_| None, crate::spec::Checks::File).unwrap();
+        let stack =
+            crate::spec::parse(std::path::Path::new("stack.yaml"), text, &|_| None, crate::spec::Checks::File).unwrap();
         let place = Place { target: "local".into(), region: "us-east-1".into(), account: "000000000000".into() };
         let role = Input::Known("arn:aws:iam::000000000000:role/pins-api".to_owned());
         document(&place, stack.api.as_ref().unwrap(), &role)

@@ -17,7 +17,7 @@ use pinfra_engine::value::{Input, Reference};
 use pinfra_engine::{Address, Node};
 use serde_json::json;
 
-use super::{names, node, tags};
+use super::{names, node, streams, tags};
 use crate::spec::{Api, ApiAuth, Stack};
 
 /// Calls a second and at once over all callers. Half of what an account has by default (API Gateway quotas), so that
@@ -86,23 +86,28 @@ fn role(stack: &Stack, api: &Api, place: &Place) -> Node {
     node(stack, role_address(), &inputs, BTreeSet::new(), api.place)
 }
 
-/// What callers of the API can do to the streams, and to no others: the role is the only one that acts.
+/// What callers of the API can do to the streams of the stack. The names of all streams of the account can be listed by
+/// callers who are known.
 fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
-    let streams: Vec<String> = stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
+    let arns: Vec<String> = stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
     let mut actions = vec!["kinesis:DescribeStream", "kinesis:PutRecord", "kinesis:PutRecords"];
     if *api.admin.get() {
         actions.extend(["kinesis:CreateStream", "kinesis:DeleteStream"]);
     }
+    let mut statements = vec![json!({"Effect": "Allow", "Action": actions, "Resource": arns})];
+    if document::may_list(api) {
+        // Lists have no resource ("Actions, resources, and condition keys for Amazon Kinesis Data Streams").
+        statements.push(json!({"Effect": "Allow", "Action": "kinesis:ListStreams", "Resource": "*"}));
+    }
+    statements.extend(streams::may_use_key(stack, place, "kms:GenerateDataKey"));
     let inputs = RolePolicyInputs {
         role: output(role_address(), "name"),
         name: "streams".to_owned(),
-        policy: allow(vec![
-            json!({"Effect": "Allow", "Action": actions, "Resource": streams}),
-            // Lists have no resource ("Actions, resources, and condition keys for Amazon Kinesis Data Streams").
-            json!({"Effect": "Allow", "Action": "kinesis:ListStreams", "Resource": "*"}),
-        ]),
+        policy: allow(statements),
     };
-    node(stack, policy_address(), &inputs, secrets(&[(api.admin.from_env, "policy")]), api.place)
+    let key_from_env = stack.streams.as_ref().is_some_and(|streams| streams.encryption.from_env);
+    let from_env = api.admin.from_env || api.auth.from_env || key_from_env;
+    node(stack, policy_address(), &inputs, secrets(&[(from_env, "policy")]), api.place)
 }
 
 /// A deployment freezes an API that can be called, so it comes after what its role may do.

@@ -1,4 +1,5 @@
-//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started.
+//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started. The catalogue has it for
+//! machines that somebody outside connects to; the streaming path has none, so no section of a stack file makes one yet.
 
 use std::time::Duration;
 

@@ -24,8 +24,9 @@ use crate::wait::{Look, Pace, wait_until};
 
 /// A machine of AWS boots, installs and reports within two or three minutes; the agent tells news at once.
 const PACE: Pace = Pace { slowest: Duration::from_millis(500), limit: Duration::from_secs(10 * 60) };
-/// An agent that lives has stopped a worker and said so by then; one that does not must not hold `down` up.
-const GOING: Pace = Pace { slowest: Duration::from_millis(200), limit: Duration::from_secs(3) };
+/// An agent that lives looks every two seconds, and a worker that is well has ended a moment later. One that does not end
+/// must not hold `down` up: it is ended with its machine, and what it had not committed is still in the stream.
+const GOING: Pace = Pace { slowest: Duration::from_millis(200), limit: Duration::from_secs(4) };
 /// Agents say something every two seconds: one that has not for so long is not there. Clocks of AWS and of whoever has
 /// signed a request differ by less than minutes, so this is only for what is long gone.
 const STALE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc};
 
@@ -159,7 +159,8 @@ impl Programs {
 
 /// Writes what is unpacked and returns its SHA-256.
 fn unpack(mut chunks: mpsc::Receiver<Bytes>, file: File) -> io::Result<String> {
-    let mut decoder = GzDecoder::new(Hashing { file: BufWriter::new(file), hasher: Sha256::new(), written: 0 });
+    // The program is packed in many members, one for each core at a time.
+    let mut decoder = MultiGzDecoder::new(Hashing { file: BufWriter::new(file), hasher: Sha256::new(), written: 0 });
     while let Some(chunk) = chunks.blocking_recv() {
         decoder.write_all(&chunk)?;
     }
@@ -203,9 +204,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
         let content = b"#!/bin/sh\n".repeat(10_000);
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&content).unwrap();
-        let packed = encoder.finish().unwrap();
+        // Two members, as a program is packed.
+        let member = |part: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        };
+        let packed = [member(&content[..30_000]), member(&content[30_000..])].concat();
         let unpacked = |packed: &[u8]| {
             let (sender, chunks) = mpsc::channel(1_000);
             packed.chunks(7).for_each(|chunk| sender.try_send(Bytes::copy_from_slice(chunk)).unwrap());

@@ -1,0 +1,94 @@
+//! What stack files become: every allowed combination is a graph, and what came from the environment is a secret in it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pinfra_engine::state::Place;
+use serde_json::Value;
+
+use super::{Facts, ProgramFile, SourceFile, expand};
+use crate::spec::{Checks, parse};
+
+/// Stands in the environment of every variable.
+const SENTINEL: &str = "vpc-0a1b2c3d4e5f67890";
+
+fn graph(text: &str) -> pinfra_engine::Graph {
+    let environment = |name: &str| match name {
+        "AUTH" => Some("iam".to_owned()),
+        "RATE" => Some("7".to_owned()),
+        "URL" => Some("mysql://reader:hunter2@db.example.org/rows".to_owned()),
+        "SUBNET" => Some("subnet-0a1b2c3d4e5f67890".to_owned()),
+        _ => Some(SENTINEL.to_owned()),
+    };
+    let stack = parse(Path::new("dev.yaml"), text.to_owned(), &environment, Checks::File);
+    let stack = stack.unwrap_or_else(|problems| panic!("{problems}"));
+    let place = Place { target: "local".into(), region: "us-east-1".into(), account: "000000000000".into() };
+    let facts = Facts {
+        program: ProgramFile { sha256: "a".repeat(64), packed: PathBuf::from("p.gz"), packed_sha256: "b".repeat(64) },
+        public_key: stack.client.as_ref().and(Some("ssh-ed25519 AAAA".to_owned())),
+        source: text.contains("sqlite:").then(|| SourceFile { path: "rows.db".into(), sha256: "c".repeat(64) }),
+        cleaning: stack.tables.iter().map(|table| (table.name.value.clone(), "SELECT 1".to_owned())).collect(),
+    };
+    expand(&stack, &place, &facts).unwrap_or_else(|wrong| panic!("{wrong:?}\n{text}"))
+}
+
+const TABLES: &str = "tables: { pin: { key: index }, geo: { key: ind }, user: { key: ind } }";
+
+#[test]
+fn whatever_is_allowed_together_is_a_graph() {
+    let parts = [
+        "client: {}\nnetwork: {}",
+        "client: {}\nworkers: {}\nlake: {}",
+        "streams: {}\napi: {}",
+        "streams: {}\napi: { auth: iam }\nlake: {}\nclient: {}\nworkers: { emulator: {} }",
+        "streams: {}\nlake: {}\nclient: {}\nworkers: { cleaner: {} }",
+        "streams: { encryption: alias/own }\napi: { auth: iam, admin: true }\nlake: {}\nclient: {}\nworkers: { emulator: {}, cleaner: {} }",
+    ];
+    for part in parts {
+        assert!(graph(&format!("name: dev\n{TABLES}\n{part}\n")).len() > 0, "{part}");
+    }
+}
+
+#[test]
+fn what_came_from_the_environment_is_a_secret_wherever_it_went() {
+    let text = format!(
+        "name: dev\n{TABLES}\nnetwork: {{ vpc: \"${{env:VPC}}\", subnets: [\"${{env:SUBNET}}\", subnet-0f1b2c3d4e5f67890] }}\nstreams: {{ encryption: \"alias/${{env:KEY}}\" }}\n\
+         api: {{ auth: \"${{env:AUTH}}\" }}\nlake: {{}}\nclient: {{}}\nworkers:\n  emulator: {{ source: \"${{env:URL}}\", rate: \"${{env:RATE}}\" }}\n  cleaner: {{}}\n"
+    );
+    let graph = graph(&text);
+    for node in graph.nodes() {
+        let open = without(&node.inputs, &node.secrets);
+        for secret in [SENTINEL, "hunter2", "subnet-0a1b2c3d4e5f67890"] {
+            assert!(!open.to_string().contains(secret), "{} tells {secret}: {open}", node.address);
+        }
+    }
+}
+
+/// The inputs with what stands at these paths taken out.
+fn without(inputs: &Value, secrets: &BTreeSet<String>) -> Value {
+    let mut open = inputs.clone();
+    for secret in secrets {
+        let pointer = format!("/{}", secret.replace('.', "/"));
+        if let Some(value) = open.pointer_mut(&pointer) {
+            *value = Value::Null;
+        }
+    }
+    open
+}
+
+#[test]
+fn roles_name_what_they_may_touch() {
+    let graph = graph(&format!(
+        "name: dev\n{TABLES}\nstreams: {{}}\napi: {{ auth: none }}\nlake: {{}}\nclient: {{}}\nworkers: {{ emulator: {{}}, cleaner: {{}} }}\n"
+    ));
+    let policies: Vec<&Value> = graph
+        .nodes()
+        .filter(|node| node.address.kind() == "iam/role_policy")
+        .filter_map(|node| node.inputs.get("policy"))
+        .collect();
+    assert_eq!(policies.len(), 2);
+    for policy in policies {
+        let text = policy.to_string();
+        assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#""Action":"*""#), "{text}");
+    }
+}
