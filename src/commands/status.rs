@@ -51,14 +51,16 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         })
         .collect();
     let deployed = Deployed::of(&state);
-    let heartbeat = deployed.heartbeat(&clients).await?;
-    let told = match versions(&clients, &deployed).await {
-        Ok(versions) => events::tell(&deployed, heartbeat.as_ref(), &versions, context.paint_out),
+    let versions = match versions(&clients, &deployed).await {
+        Ok(versions) => versions,
         Err(failure) => {
             context.fail(&failure);
-            events::tell(&deployed, heartbeat.as_ref(), &BTreeMap::new(), context.paint_out)
+            BTreeMap::new()
         }
     };
+    // After the tables, which may take long to read: its age is told.
+    let heartbeat = deployed.heartbeat(&clients).await?;
+    let told = events::tell(&deployed, heartbeat.as_ref(), &versions, context.paint_out);
     let sick = rows.iter().filter(|(_, healthy, _)| !healthy).count();
     let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
     let paint = context.paint_out;

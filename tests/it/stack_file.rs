@@ -404,7 +404,7 @@ fn init_writes_a_stack_that_is_right_and_overwrites_nothing() {
     let checked = pinfra(dir.path(), &["validate", "my-pipeline/stack.yaml"]);
     assert_eq!(
         text(&checked.stderr),
-        "my-pipeline/stack.yaml is right: 2 tables, 2 streams of 1 shard each, a lake; local, us-east-1\n"
+        "my-pipeline/stack.yaml is right: 3 tables, 3 streams of 1 shard each, a lake; local, us-east-1\n"
     );
     let written = dir.path().join("my-pipeline/stack.yaml");
     assert!(std::fs::read_to_string(&written).unwrap().contains("name: my-pipeline "));
@@ -413,6 +413,24 @@ fn init_writes_a_stack_that_is_right_and_overwrites_nothing() {
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).starts_with("error: `my-pipeline/stack.yaml` exists and is left as it is\n"));
     assert_eq!(std::fs::read_to_string(&written).unwrap(), "mine");
+}
+
+#[test]
+fn init_has_a_whole_pipeline_that_can_be_switched_on() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(pinfra(dir.path(), &["init"]).status.success());
+    let path = dir.path().join("stack.yaml");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = written.split_once("#api:").unwrap();
+    let (part, after) = rest.split_once("\n\n").unwrap();
+    let part = part.replace("\n#", "\n");
+    assert!(part.contains("\nclient:") && part.contains("\nworkers:"), "{part}");
+    std::fs::write(&path, format!("{before}api:{part}\n\n{after}")).unwrap();
+    let checked = pinfra(dir.path(), &["validate", "stack.yaml"]);
+    assert_eq!(
+        text(&checked.stderr),
+        "stack.yaml is right: 3 tables, 3 streams of 1 shard each, a lake; local, us-east-1\n"
+    );
 }
 
 #[test]

@@ -4,13 +4,15 @@
 //!
 //! | key | what | written by |
 //! |---|---|---|
-//! | `bin/<sha256>.gz` | the program, gzipped; named by the SHA-256 of the program itself | `pinfra up` |
+//! | `bin/<sha256>.gz` | a build of pinfra, gzipped; named by the SHA-256 of the program itself | `pinfra up` |
+//! | `agent.json` | [`Program`]: what agents shall run as | `pinfra up` |
 //! | `sources/<sha256>` | a file that the emulator reads, such as an SQLite database | `pinfra up` |
 //! | `workers/<name>.json` | [`Manifest`]: what the agent shall run | `pinfra up` |
-//! | `agents/<instance>/heartbeat.json` | [`Heartbeat`]: what it runs | the agent |
-//! | `agents/<instance>/logs/<worker>.log` | the end of a worker's log | the agent |
-//! | `probes/<id>/<table>.json` | [`Arrival`] of a probe | the cleaner |
+//! | `agents/<instance>/heartbeat.json` | [`Heartbeat`]: what it runs, how that is, what it has counted | the agent |
+//! | `agents/<instance>/logs/<worker>.log` | the last 256 KiB of a worker's output; metadata `offset`: how many bytes came before | the agent |
+//! | `probes/<id>/<table>.json` | [`Arrival`] of a probe; `pinfra verify` deletes it once it has read it | the cleaner |
 //! | `leases/<stream>/<shard>.json` | which cleaner reads a shard | the cleaner |
+//! | `leases/<stream>/cleaners/<holder>.json` | that a cleaner lives | the cleaner |
 
 use std::collections::BTreeMap;
 
