@@ -90,12 +90,12 @@ async fn resharding_is_followed() {
     let half = (1u128 << 127).to_string();
     let split = world.kinesis.split_shard().stream_name(STREAM).shard_to_split("shardId-000000000000");
     split.new_starting_hash_key(half).send().await.unwrap();
-    world.active().await;
+    world.active(STREAM).await;
     let (second, third) = rest.split_at(200);
     world.put(second).await;
     let merge = world.kinesis.merge_shards().stream_name(STREAM).shard_to_merge("shardId-000000000001");
     merge.adjacent_shard_to_merge("shardId-000000000002").send().await.unwrap();
-    world.active().await;
+    world.active(STREAM).await;
     world.put(third).await;
     cleaner.has_read(600).await;
     assert_eq!(cleaner.counters(), events.counters());
@@ -137,17 +137,14 @@ async fn a_stream_that_is_not_there_is_waited_for() {
     let world = World::with_shards(1).await;
     let lake = world.lake("lake").await;
     let folder = tempfile::tempdir().unwrap();
-    world.kinesis.delete_stream().stream_name(STREAM).send().await.unwrap();
-    let gone = async || world.kinesis.describe_stream_summary().stream_name(STREAM).send().await.is_err();
-    until("the stream is gone", gone).await;
+    world.delete(STREAM).await;
     let cleaner = Cleaner::start(&world, &lake, folder.path());
     until("it says what is missing", async || {
         let report = cleaner.teller.report();
         !report.healthy && report.last_error.is_some_and(|error| error.message.contains(STREAM))
     })
     .await;
-    world.kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
-    world.active().await;
+    world.create(STREAM, 1).await;
     let events = Events::new(100, 40);
     world.put(&events.records).await;
     cleaner.has_read(40).await;
