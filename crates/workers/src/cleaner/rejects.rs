@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use time::OffsetDateTime;
 
 use super::apps::ShardApps;
@@ -15,6 +14,7 @@ use super::ledger::{Ledger, Outcome};
 use super::position::Position;
 use super::schema;
 use crate::lake::Lake;
+use crate::query::rejects_schema;
 
 /// How often a commit may lose to other writers. Every table of every cleaner writes here.
 const ATTEMPTS: u32 = 100;
@@ -38,7 +38,7 @@ pub(crate) struct Rejects {
 
 impl Rejects {
     pub(crate) async fn open(lake: &Lake, table: &str, stream: &str) -> Result<Rejects, TableError> {
-        let ledger = Ledger::open(lake, &lake.rejects_url(), &columns()).await?;
+        let ledger = Ledger::open(lake, &lake.rejects_url(), &rejects_schema()).await?;
         Ok(Rejects { ledger, table: table.to_owned(), stream: stream.to_owned() })
     }
 
@@ -101,20 +101,6 @@ impl Rejects {
             text(rejects.iter().map(|reject| reject.reason.as_str()).collect()),
             Arc::new(BinaryArray::from_iter_values(rejects.iter().map(|reject| &reject.data))),
         ];
-        Ok(RecordBatch::try_new(columns(), arrays)?)
+        Ok(RecordBatch::try_new(rejects_schema(), arrays)?)
     }
-}
-
-/// `source` is the stream that the record came from.
-fn columns() -> SchemaRef {
-    let field = |name: &str, data_type| Field::new(name, data_type, true);
-    Arc::new(Schema::new(vec![
-        field("table", DataType::Utf8),
-        field("source", DataType::Utf8),
-        field("shard", DataType::Utf8),
-        field("sequence", DataType::Utf8),
-        field("arrived", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        field("reason", DataType::Utf8),
-        field("data", DataType::Binary),
-    ]))
 }

@@ -30,6 +30,7 @@ use crate::clean::Cleaning;
 use crate::config::{CleanedTable, CleanerConfig};
 use crate::lake::Lake;
 use crate::log::{chain, say};
+use crate::query::TableSet;
 
 /// How often shards and leases are looked at.
 pub(crate) const TICK: Duration = Duration::from_secs(5);
@@ -79,7 +80,7 @@ impl Job {
         let CleanedTable { name, key, stream, sql } = &self.table;
         let cleaning = Cleaning::new(name, key, sql).await;
         let cleaning = cleaning.map_err(|source| TableError::Sql { table: name.clone(), source })?;
-        let url = self.lake.table_url("stream", name);
+        let url = self.lake.table_url(TableSet::Stream.name(), name);
         let mut ledger = Ledger::open(&self.lake, &url, &cleaning.schema()).await?;
         index.follow(&mut ledger).await?;
         let writer = Writer {
