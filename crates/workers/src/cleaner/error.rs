@@ -10,9 +10,6 @@ use crate::lake::LakeError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CleanerError {
-    /// The report could not be served.
-    #[error("the cleaner's report could not be served on loopback")]
-    Report(#[source] std::io::Error),
     /// The worker's folder could not be used.
     #[error("the cleaner's folder could not be used")]
     Folder(#[source] std::io::Error),

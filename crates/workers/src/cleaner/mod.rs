@@ -60,7 +60,8 @@ const HOLDER_FILE: &str = "holder";
 ///
 /// # Errors
 ///
-/// Only when it cannot run at all; what goes wrong while it runs is told by `teller` and tried again.
+/// Only when it cannot run at all; what goes wrong while it runs is told to `teller`, which the caller serves
+/// ([`Teller::serve`]), and tried again.
 pub async fn run(
     config: CleanerConfig,
     folder: &Path,
@@ -83,23 +84,6 @@ pub async fn run_with(
     folder: &Path,
     teller: Teller,
     stop: CancellationToken,
-    lake: Lake,
-    sdk: &SdkConfig,
-) -> Result<(), CleanerError> {
-    let serving = teller.clone().serve(config.port, folder);
-    tokio::select! {
-        served = serving => match served {
-            Err(error) => Err(CleanerError::Report(error)),
-        },
-        cleaned = clean(config, folder, teller, &stop, lake, sdk) => cleaned,
-    }
-}
-
-async fn clean(
-    config: CleanerConfig,
-    folder: &Path,
-    teller: Teller,
-    stop: &CancellationToken,
     lake: Lake,
     sdk: &SdkConfig,
 ) -> Result<(), CleanerError> {
