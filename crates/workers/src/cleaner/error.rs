@@ -44,6 +44,10 @@ pub(crate) enum TableError {
     Index(#[from] IndexError),
     #[error("stream `{stream}` is not there: it is waited for")]
     NoStream { stream: String },
+    #[error("stream `{stream}` has no shards yet: they are waited for")]
+    NoShards { stream: String },
+    #[error("stream `{stream}` was deleted and made again: it is read from its beginning")]
+    Remade { stream: String },
     #[error("{operation} on stream `{stream}` failed: {message}")]
     Kinesis { operation: &'static str, stream: String, message: String },
     #[error("Kinesis gave out a strange sequence number")]

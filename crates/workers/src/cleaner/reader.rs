@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::error::TableError;
 use super::position::Position;
-use super::shards::failed;
+use super::shards::{Stream, failed};
 
 /// Kinesis answers so many GetRecords a second and shard ("GetRecords", Kinesis API reference).
 const CALLS_A_SECOND: usize = 5;
@@ -59,7 +59,7 @@ pub(crate) struct Chunk {
 /// A shard and how it is read.
 pub(crate) struct Reader {
     pub(crate) kinesis: Client,
-    pub(crate) stream: String,
+    pub(crate) stream: Stream,
     pub(crate) shard: String,
     /// The last record that is committed.
     pub(crate) after: Option<Position>,
@@ -97,7 +97,7 @@ impl Reader {
                         tokio::time::sleep(backoff(refused)).await;
                         continue;
                     }
-                    _ => return Err(failed("GetRecords", &self.stream, &error)),
+                    _ => return Err(failed("GetRecords", &self.stream.name, &error)),
                 },
             };
             refused = 0;
@@ -144,34 +144,35 @@ impl Reader {
         }
     }
 
-    /// An iterator behind the last record that was read. A position that the stream does not know any more (it was made
-    /// anew, or has forgotten it) means that records may be lost, which is said.
+    /// An iterator behind the last record that was read. A position that the stream does not know any more
+    /// means that records may be lost, which is said.
     async fn iterator(&mut self) -> Result<String, TableError> {
-        let request = || self.kinesis.get_shard_iterator().stream_name(&self.stream).shard_id(&self.shard);
+        let request = || self.kinesis.get_shard_iterator().stream_name(&self.stream.name).shard_id(&self.shard);
         if let Some(after) = self.after {
             let kind = ShardIteratorType::AfterSequenceNumber;
             let asked = request().shard_iterator_type(kind).starting_sequence_number(after.to_string()).send().await;
             match asked {
                 Ok(answer) => return self.given(answer.shard_iterator),
                 Err(error) if error.code() == Some("InvalidArgumentException") => {
+                    self.stream.is_still_there(&self.kinesis).await?;
                     self.lost = Some(format!(
                         "shard `{}` of stream `{}` does not know its record {after} any more: reading goes on at the \
                          oldest record, and what came between may be lost",
-                        self.shard, self.stream
+                        self.shard, self.stream.name
                     ));
                     self.after = None;
                 }
-                Err(error) => return Err(failed("GetShardIterator", &self.stream, &error)),
+                Err(error) => return Err(failed("GetShardIterator", &self.stream.name, &error)),
             }
         }
         let answer = request().shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
-        self.given(answer.map_err(|error| failed("GetShardIterator", &self.stream, &error))?.shard_iterator)
+        self.given(answer.map_err(|error| failed("GetShardIterator", &self.stream.name, &error))?.shard_iterator)
     }
 
     fn given(&self, iterator: Option<String>) -> Result<String, TableError> {
         iterator.ok_or_else(|| TableError::Kinesis {
             operation: "GetShardIterator",
-            stream: self.stream.clone(),
+            stream: self.stream.name.clone(),
             message: "the answer has no iterator".to_owned(),
         })
     }

@@ -25,7 +25,7 @@ use super::ledger::Ledger;
 use super::maintenance::{Maintenance, maintain};
 use super::probes;
 use super::reader::{BUDGET_KIB, Chunk, Reader};
-use super::shards;
+use super::shards::{self, Stream};
 use crate::clean::Cleaning;
 use crate::config::{CleanedTable, CleanerConfig};
 use crate::lake::Lake;
@@ -83,6 +83,9 @@ impl Job {
         let url = self.lake.table_url(TableSet::Stream.name(), name);
         let mut ledger = Ledger::open(&self.lake, &url, &cleaning.schema()).await?;
         index.follow(&mut ledger).await?;
+        self.tell_counters(&ledger);
+        let stream = Stream::named(&self.kinesis, stream).await?;
+        say(&format!("table `{name}`: cleaning what is in stream `{}`", stream.name));
         let writer = Writer {
             table: name.clone(),
             stream: stream.clone(),
@@ -96,7 +99,7 @@ impl Job {
         let mut run = Run {
             job: self,
             writer,
-            leases: Some(Leases::new(self.lake.clone(), stream, &self.holder)),
+            leases: Some(Leases::new(self.lake.clone(), &stream.name, &self.holder)),
             looking: JoinSet::new(),
             look_again: false,
             batch: Batch::default(),
@@ -108,13 +111,17 @@ impl Job {
             maintenance: [Maintenance::new(), Maintenance::new()],
             tending: JoinSet::new(),
         };
-        run.tell_counters();
-        say(&format!("table `{name}`: cleaning what is in stream `{stream}`"));
         let ended = Box::pin(run.until(stop)).await;
         if ended.is_ok() {
             run.leave().await;
         }
         ended
+    }
+
+    fn tell_counters(&self, ledger: &Ledger) {
+        for (name, count) in apps::counters(ledger, &self.table.stream) {
+            self.health.teller().set(&self.table.name, name, count);
+        }
     }
 }
 
@@ -185,7 +192,7 @@ impl Run<'_> {
         }
         let batch = std::mem::take(&mut self.batch);
         let committed = Box::pin(self.writer.commit(&batch)).await?;
-        self.tell_counters();
+        self.job.tell_counters(&self.writer.ledger);
         self.tell();
         if let Err(error) = probes::announce(&self.job.lake, &self.job.table.name, committed.probes).await {
             self.job.health.teller().stumbled(format!("the arrival of a probe could not be said: {error}"));
@@ -217,11 +224,15 @@ impl Run<'_> {
             self.look_again = true;
             return;
         };
-        let (kinesis, stream) = (self.job.kinesis.clone(), self.job.table.stream.clone());
+        let (kinesis, stream) = (self.job.kinesis.clone(), self.writer.stream.clone());
         let finished = apps::finished(&self.writer.ledger, &stream);
         self.looking.spawn(async move {
             let ours = async {
-                let shards = shards::list(&kinesis, &stream).await?;
+                stream.is_still_there(&kinesis).await?;
+                let shards = shards::list(&kinesis, &stream.name).await?;
+                if shards.is_empty() {
+                    return Err(TableError::NoShards { stream: stream.name });
+                }
                 leases.share(&shards::readable(&shards, |shard| finished.contains(shard))).await
             };
             let ours = ours.await;
@@ -235,7 +246,7 @@ impl Run<'_> {
         // Another cleaner may have read on where we are to begin, or finished a parent.
         let others = self.writer.ledger.refresh().await?;
         self.writer.take_in(&others, self.reading.keys().map(String::as_str)).await?;
-        let (mut ours, finished) = (ours?, apps::finished(&self.writer.ledger, &self.job.table.stream));
+        let (mut ours, finished) = (ours?, apps::finished(&self.writer.ledger, &self.writer.stream));
         ours.retain(|shard| !finished.contains(shard));
         let given_up: Vec<String> = self.reading.keys().filter(|shard| !ours.contains(shard)).cloned().collect();
         for shard in given_up {
@@ -257,7 +268,7 @@ impl Run<'_> {
 
     async fn read(&mut self, shard: String) -> Result<(), TableError> {
         let job = self.job;
-        let stream = job.table.stream.clone();
+        let stream = self.writer.stream.clone();
         let apps = ShardApps::rows(&stream, &shard);
         let behind = Arc::new(AtomicU64::new(0));
         let after = apps.position(&self.writer.ledger);
@@ -290,9 +301,7 @@ impl Run<'_> {
         if age < time::Duration::hours(24) {
             return Ok(None);
         }
-        let summary = self.job.kinesis.describe_stream_summary().stream_name(stream).send().await;
-        let summary = summary.map_err(|error| shards::failed("DescribeStreamSummary", stream, &error))?;
-        let hours = summary.stream_description_summary.map_or(24, |summary| summary.retention_period_hours);
+        let hours = Stream::named(&self.job.kinesis, stream).await?.retention_hours;
         if age < time::Duration::hours(hours.into()) {
             return Ok(None);
         }
@@ -321,12 +330,6 @@ impl Run<'_> {
     fn tell(&self) {
         let behind = self.reading.values().map(|reading| reading.behind.load(Ordering::Relaxed)).max().unwrap_or(0);
         self.job.health.works(&self.job.table.name, self.reading.len(), Duration::from_millis(behind));
-    }
-
-    fn tell_counters(&self) {
-        for (name, count) in self.writer.counters() {
-            self.job.health.teller().set(&self.job.table.name, name, count);
-        }
     }
 }
 
