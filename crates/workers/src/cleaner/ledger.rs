@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use deltalake::kernel::transaction::TransactionError;
+use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, StructType, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::operations::create::CreateBuilder;
@@ -240,6 +240,8 @@ async fn create(log: &LogStoreRef, columns: &StructType) -> Result<DeltaTable, D
     let settings = [("delta.logRetentionDuration", RETENTION), ("delta.deletedFileRetentionDuration", RETENTION)];
     let create = CreateBuilder::new()
         .with_log_store(log.clone())
+        // Who is not the first finds the table made: tried again, it would become another table at the next version.
+        .with_commit_properties(CommitProperties::default().with_max_retries(0))
         .with_columns(columns.fields().cloned())
         .with_configuration(settings.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
     Box::pin(create.into_future()).await
