@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -70,6 +70,8 @@ pub(crate) struct Reader {
     pub(crate) chunks: mpsc::Sender<Chunk>,
     /// Milliseconds that the last answer was behind the newest record of the shard.
     pub(crate) behind: Arc<AtomicU64>,
+    /// Set once the shard has answered that there is nothing to read; what it has is proven by its commit.
+    pub(crate) proven: Arc<AtomicBool>,
 }
 
 impl Reader {
@@ -77,7 +79,7 @@ impl Reader {
     pub(crate) async fn run(mut self) -> Result<(), TableError> {
         let mut iterator = self.iterator().await?;
         let mut calls = VecDeque::with_capacity(CALLS_A_SECOND);
-        let mut refused = 0;
+        let (mut refused, mut has_read) = (0, false);
         let most_records = i32::try_from(self.most_records.clamp(1, MOST_RECORDS)).unwrap_or(i32::MAX);
         loop {
             // A semaphore that nobody closes.
@@ -120,6 +122,10 @@ impl Reader {
             self.behind.store(behind, Ordering::Relaxed);
             let next = answer.next_shard_iterator;
             let (quiet, finished) = (records.is_empty(), next.is_none());
+            if quiet && !has_read {
+                self.proven.store(true, Ordering::Relaxed);
+            }
+            has_read |= !quiet;
             if !quiet || finished {
                 let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MOST_KIB).min(MOST_KIB);
                 let chunk = Chunk {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -41,6 +41,9 @@ const TELL: Duration = Duration::from_secs(1);
 /// Pauses after an error, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is left to say of probes when a life of the cleaning ends has so much time.
+const ANNOUNCE: Duration = Duration::from_secs(5);
 
 /// Everything that one table's cleaning needs.
 pub(crate) struct Job {
@@ -102,6 +105,8 @@ impl Job {
             leases: Some(Leases::new(self.lake.clone(), &stream.name, &self.holder)),
             looking: JoinSet::new(),
             look_again: false,
+            looked: false,
+            proven: false,
             batch: Batch::default(),
             readers: JoinSet::new(),
             reading: HashMap::new(),
@@ -110,8 +115,12 @@ impl Job {
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
             maintenance: [Maintenance::new(), Maintenance::new()],
             tending: JoinSet::new(),
+            announcing: JoinSet::new(),
         };
         let ended = Box::pin(run.until(stop)).await;
+        // Their commits are done, whatever came then.
+        let announced = async { while run.announcing.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(ANNOUNCE, announced).await;
         if ended.is_ok() {
             run.leave().await;
         }
@@ -129,6 +138,8 @@ impl Job {
 struct Reading {
     task: AbortHandle,
     behind: Arc<AtomicU64>,
+    /// Whether it is known that it can be read, and what is read committed.
+    proven: Arc<AtomicBool>,
 }
 
 /// One life of a table's cleaning, from one error to the next. What it has begun ends with it.
@@ -139,6 +150,10 @@ struct Run<'a> {
     leases: Option<Leases>,
     looking: JoinSet<(Leases, Result<Vec<String>, TableError>)>,
     look_again: bool,
+    /// Whether a look at the shards has gone well.
+    looked: bool,
+    /// Whether everything that cleaning takes has gone well once: before that it is not said to work.
+    proven: bool,
     batch: Batch,
     readers: JoinSet<Result<(), TableError>>,
     reading: HashMap<String, Reading>,
@@ -148,6 +163,8 @@ struct Run<'a> {
     /// Of the table, and of the rejects table.
     maintenance: [Maintenance; 2],
     tending: JoinSet<()>,
+    /// Probes whose arrival is being said, beside the next commits.
+    announcing: JoinSet<()>,
 }
 
 impl Run<'_> {
@@ -172,6 +189,7 @@ impl Run<'_> {
                 }
                 _ = tell.tick() => self.tell(),
                 Some(_) = self.tending.join_next() => {}
+                Some(_) = self.announcing.join_next() => {}
                 Some(chunk) = self.arriving.recv() => {
                     if let Some(lost) = &chunk.lost {
                         self.job.health.teller().stumbled(lost);
@@ -193,9 +211,16 @@ impl Run<'_> {
         let batch = std::mem::take(&mut self.batch);
         let committed = Box::pin(self.writer.commit(&batch)).await?;
         self.job.tell_counters(&self.writer.ledger);
+        for chunk in &batch.chunks {
+            if let Some(reading) = self.reading.get(&chunk.shard) {
+                reading.proven.store(true, Ordering::Relaxed);
+            }
+        }
         self.tell();
-        if let Err(error) = probes::announce(&self.job.lake, &self.job.table.name, committed.probes).await {
-            self.job.health.teller().stumbled(format!("the arrival of a probe could not be said: {error}"));
+        if !committed.probes.is_empty() {
+            let (lake, table) = (self.job.lake.clone(), self.job.table.name.clone());
+            let (now, teller) = (OffsetDateTime::now_utc(), self.job.health.teller().clone());
+            self.announcing.spawn(probes::announce(lake, table, committed.probes, now, teller));
         }
         self.tend(0, self.writer.ledger.url().clone());
         if committed.rejected {
@@ -259,6 +284,7 @@ impl Run<'_> {
                 self.read(shard).await?;
             }
         }
+        self.looked = true;
         self.tell();
         if std::mem::take(&mut self.look_again) {
             self.look_at_shards();
@@ -270,7 +296,7 @@ impl Run<'_> {
         let job = self.job;
         let stream = self.writer.stream.clone();
         let apps = ShardApps::rows(&stream, &shard);
-        let behind = Arc::new(AtomicU64::new(0));
+        let (behind, proven) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let after = apps.position(&self.writer.ledger);
         let reader = Reader {
             kinesis: job.kinesis.clone(),
@@ -285,9 +311,10 @@ impl Run<'_> {
             budget: self.budget.clone(),
             chunks: self.chunks.clone(),
             behind: behind.clone(),
+            proven: proven.clone(),
         };
         let task = self.readers.spawn(reader.run());
-        self.reading.insert(shard, Reading { task, behind });
+        self.reading.insert(shard, Reading { task, behind, proven });
         Ok(())
     }
 
@@ -327,7 +354,13 @@ impl Run<'_> {
         });
     }
 
-    fn tell(&self) {
+    /// Says that the table is cleaned, once that is known: after an error the report keeps it until then.
+    fn tell(&mut self) {
+        let all_proven = || self.reading.values().all(|reading| reading.proven.load(Ordering::Relaxed));
+        self.proven = self.proven || (self.looked && all_proven());
+        if !self.proven {
+            return;
+        }
         let behind = self.reading.values().map(|reading| reading.behind.load(Ordering::Relaxed)).max().unwrap_or(0);
         self.job.health.works(&self.job.table.name, self.reading.len(), Duration::from_millis(behind));
     }
