@@ -39,6 +39,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +97,7 @@ pub async fn run_with(
     let health = Health::new(teller, config.tables.iter().map(|table| table.name.clone()));
     let kinesis = aws_sdk_kinesis::Client::new(sdk);
     let config = Arc::new(config);
+    let broom = Arc::new(Semaphore::new(1));
     let mut tables = JoinSet::new();
     for table in &config.tables {
         let index = Index::open(&folder.join(format!("known-{}.redb", table.name)));
@@ -107,6 +109,7 @@ pub async fn run_with(
             kinesis: kinesis.clone(),
             health: health.clone(),
             holder: holder.clone(),
+            broom: broom.clone(),
         };
         let stop = stop.clone();
         tables.spawn(async move { job.keep_cleaning(index, &stop).await });

@@ -54,6 +54,8 @@ pub(crate) struct Job {
     pub(crate) health: Health,
     /// This cleaner's name on its leases.
     pub(crate) holder: String,
+    /// One permit: maintenance of one table at a time.
+    pub(crate) broom: Arc<Semaphore>,
 }
 
 impl Job {
@@ -108,6 +110,7 @@ impl Job {
             looked: false,
             proven: false,
             batch: Batch::default(),
+            committed: None,
             readers: JoinSet::new(),
             reading: HashMap::new(),
             chunks,
@@ -155,6 +158,8 @@ struct Run<'a> {
     /// Whether everything that cleaning takes has gone well once: before that it is not said to work.
     proven: bool,
     batch: Batch,
+    /// When the last commit began.
+    committed: Option<Instant>,
     readers: JoinSet<Result<(), TableError>>,
     reading: HashMap<String, Reading>,
     chunks: mpsc::Sender<Chunk>,
@@ -194,7 +199,7 @@ impl Run<'_> {
                     if let Some(lost) = &chunk.lost {
                         self.job.health.teller().stumbled(lost);
                     }
-                    self.batch.push(chunk, within);
+                    self.batch.push(chunk, within, self.committed);
                     if self.batch.is_full(self.job.config.commit_records) {
                         self.commit().await?;
                     }
@@ -209,6 +214,7 @@ impl Run<'_> {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
+        self.committed = Some(Instant::now());
         let committed = Box::pin(self.writer.commit(&batch)).await?;
         self.job.tell_counters(&self.writer.ledger);
         for chunk in &batch.chunks {
@@ -339,15 +345,26 @@ impl Run<'_> {
         )))
     }
 
-    /// Maintenance that a commit makes due, unless the last one is still running.
+    /// Maintenance that a commit makes due, unless the last one is still running. It encodes for seconds without a pause,
+    /// so it gets a thread of its own, and the system sees to it that commits have their share of the processors.
     fn tend(&mut self, which: usize, url: url::Url) {
         let Some(vacuum) = self.maintenance[which].committed() else { return };
         if self.tending.len() > 1 {
             return;
         }
-        let (lake, health) = (self.job.lake.clone(), self.job.health.clone());
+        let (lake, health, broom) = (self.job.lake.clone(), self.job.health.clone(), self.job.broom.clone());
+        let runtime = tokio::runtime::Handle::current();
         self.tending.spawn(async move {
-            if let Err(error) = Box::pin(maintain(lake, url.clone(), vacuum)).await {
+            // A semaphore that nobody closes.
+            let Ok(alone) = broom.acquire_owned().await else { return };
+            let (at, stop) = (url.clone(), CancellationToken::new());
+            let _stops_with_this = stop.clone().drop_guard();
+            let work = move || {
+                let done = runtime.block_on(stop.run_until_cancelled(Box::pin(maintain(lake, at, vacuum))));
+                drop(alone);
+                done
+            };
+            if let Ok(Some(Err(error))) = tokio::task::spawn_blocking(work).await {
                 // The next one does what this one left.
                 health.teller().stumbled(format!("maintenance of {url}: {}", chain(&error)));
             }

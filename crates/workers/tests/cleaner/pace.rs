@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::world::{Cleaner, World};
 
 /// Ticks of 50 ms, in each of which ten records come: 200 records a second.
-const TICKS: usize = 600;
+const TICKS: usize = 1_200;
 
 const TABLES: [(&str, &str); 3] = [("pin", "streaming-pin"), ("geo", "streaming-geo"), ("user", "streaming-user")];
 
 /// Probes tell when they came and when their commit was done, so they are the clock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; takes a minute"]
+#[ignore = "measures; takes two minutes"]
 #[expect(clippy::print_stderr, reason = "the figures are what it is for")]
 async fn pace() {
     let world = World::with_shards(1).await;
@@ -60,8 +60,6 @@ async fn pace() {
         let mut millis: Vec<_> = hops.iter().map(|hops| hops[hop].whole_milliseconds()).collect();
         millis.sort_unstable();
         let at = |share: usize| millis[(TICKS - 1) * share / 100];
-        eprintln!(
-            "{what} after {} ms (p50), {} ms (p90), {} ms (p99), {} ms (most)", at(50), at(90), at(99), at(100)
-        );
+        eprintln!("{what} after {} ms (p50), {} ms (p90), {} ms (p99), {} ms (most)", at(50), at(90), at(99), at(100));
     }
 }

@@ -51,7 +51,8 @@ impl Mortal {
     async fn put(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let (part, times) = &self.refuses;
         let one_less = |left: usize| left.checked_sub(1);
-        if location.as_ref().contains(part) && times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+        if location.as_ref().contains(part) && times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
             let (path, source) = (location.to_string(), "refused for a test".into());
             return Err(object_store::Error::PermissionDenied { path, source });
         }
