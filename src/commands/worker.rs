@@ -35,7 +35,11 @@ pub(super) fn run(command: &WorkerCommand) -> Result<(), Failure> {
             let port = config.port;
             on_runtime(told(port, async |teller, stop| emulator::run(config, Path::new("."), teller, stop).await))
         }
-        WorkerCommand::Cleaner(args) => on_runtime(cleaner(read(&args.config)?)),
+        WorkerCommand::Cleaner(args) => {
+            let config: CleanerConfig = read(&args.config)?;
+            let port = config.port;
+            on_runtime(told(port, async |teller, stop| cleaner::run(config, Path::new("."), teller, stop).await))
+        }
     }
 }
 
@@ -43,13 +47,6 @@ async fn agent(config: AgentConfig) -> Result<Ended, Failure> {
     let stop = stop_on_signals()?;
     // The SDK's futures are large, and this one would be part of every frame up to `main`.
     Box::pin(agent::run(config, stop)).await.map_err(|error| Failure::from_error(&error))
-}
-
-/// It answers for its report by itself.
-async fn cleaner(config: CleanerConfig) -> Result<(), Failure> {
-    let stop = stop_on_signals()?;
-    let work = Box::pin(cleaner::run(config, Path::new("."), Teller::default(), stop));
-    work.await.map_err(|error| Failure::from_error(&error))
 }
 
 /// Runs a worker in this process's folder, and answers for its report.

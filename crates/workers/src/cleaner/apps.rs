@@ -2,16 +2,20 @@
 //!
 //! | id | value |
 //! |---|---|
-//! | `pinfra/<stream>/<shard>/position/0..2` | the last sequence number that is in the table, most significant part first |
-//! | `pinfra/<stream>/<shard>/arrived` | when that record arrived in the stream, in milliseconds since 1970 |
-//! | `pinfra/<stream>/<shard>/finished` | 1 once the shard is closed and read to its end |
-//! | `pinfra/<stream>/<counter>` | counted since the table was made, over all shards |
-//! | `pinfra/rejects/<stream>/<shard>/position/0..2` | in the rejects table: records up to here have been rejected if they had to be |
+//! | `pinfra/<stream>/<made>/<shard>/position/0..2` | the last sequence number that is in the table, most significant part first |
+//! | `pinfra/<stream>/<made>/<shard>/arrived` | when that record arrived in the stream, in milliseconds since 1970 |
+//! | `pinfra/<stream>/<made>/<shard>/finished` | 1 once the shard is closed and read to its end |
+//! | `pinfra/<stream>/<counter>` | counted since the table was made, over all shards and all streams of that name |
+//! | `pinfra/rejects/<table>/<stream>/<made>/<shard>/position/0..2` | in the rejects table: records of that table up to here have been rejected if they had to be |
+//!
+//! `<made>` is when the stream was made, in milliseconds since 1970. A stream that is deleted and made again has the
+//! same shard ids, and what was said of the shards before means nothing for it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::ledger::Ledger;
 use super::position::{PARTS, Position};
+use super::shards::Stream;
 
 /// The counters of a table. `read` = `rows` + `rejected` + `duplicates` + `probes`.
 pub(crate) const COUNTERS: [&str; 6] = ["read", "rows", "rejected", "duplicates", "probes", "lost_windows"];
@@ -22,13 +26,13 @@ pub(crate) struct ShardApps(String);
 
 impl ShardApps {
     /// In the table of cleaned rows.
-    pub(crate) fn rows(stream: &str, shard: &str) -> ShardApps {
-        ShardApps(format!("pinfra/{stream}/{shard}"))
+    pub(crate) fn rows(stream: &Stream, shard: &str) -> ShardApps {
+        ShardApps(format!("pinfra/{}/{}/{shard}", stream.name, stream.made))
     }
 
-    /// In the rejects table.
-    pub(crate) fn rejects(stream: &str, shard: &str) -> ShardApps {
-        ShardApps(format!("pinfra/rejects/{stream}/{shard}"))
+    /// In the rejects table, which all tables share.
+    pub(crate) fn rejects(table: &str, stream: &Stream, shard: &str) -> ShardApps {
+        ShardApps(format!("pinfra/rejects/{table}/{}/{}/{shard}", stream.name, stream.made))
     }
 
     /// Where reading goes on after.
@@ -63,10 +67,16 @@ impl ShardApps {
 }
 
 /// The shards of a stream that are closed and read to their end.
-pub(crate) fn finished(ledger: &Ledger, stream: &str) -> HashSet<String> {
-    let prefix = format!("pinfra/{stream}/");
+pub(crate) fn finished(ledger: &Ledger, stream: &Stream) -> HashSet<String> {
+    let prefix = format!("pinfra/{}/{}/", stream.name, stream.made);
     let done = ledger.txns().filter(|(_, value)| *value == 1).map(|(app, _)| app);
     done.filter_map(|app| app.strip_prefix(&prefix)?.strip_suffix("/finished")).map(str::to_owned).collect()
+}
+
+/// A table's counters as they are committed.
+pub(crate) fn counters(ledger: &Ledger, stream: &str) -> BTreeMap<&'static str, u64> {
+    let count = |name| ledger.txn(&counter(stream, name)).unwrap_or(0).unsigned_abs();
+    COUNTERS.into_iter().map(|name| (name, count(name))).collect()
 }
 
 /// The id of a table's counter.

@@ -20,11 +20,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Adds a chunk. `within` is the time in which records are to be visible.
-    pub(crate) fn push(&mut self, chunk: Chunk, within: Duration) {
+    /// Adds a chunk. `within` is the time in which records are to be visible, `last` when the last commit began.
+    pub(crate) fn push(&mut self, chunk: Chunk, within: Duration, last: Option<Instant>) {
         self.records += chunk.records.len();
         self.bytes += chunk.bytes;
-        let wait = wait(&chunk, within, OffsetDateTime::now_utc());
+        let since_last = last.map_or(Duration::MAX, |last| last.elapsed());
+        let wait = wait(&chunk, within, since_last, OffsetDateTime::now_utc());
         let due = Instant::now() + wait;
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         self.chunks.push(chunk);
@@ -45,16 +46,17 @@ impl Batch {
     }
 }
 
-/// Half of the time counts from a record's arrival; the other half is for the commit. Far behind when it was read, a
-/// record is late already, and larger commits catch up sooner.
-fn wait(chunk: &Chunk, within: Duration, now: OffsetDateTime) -> Duration {
+/// Half of the time counts from a record's arrival; the other half is for the commit. Commits need not be further apart
+/// than that half, so what comes after a pause is committed at once. Far behind when it was read, a record is late
+/// already, and larger commits catch up sooner.
+fn wait(chunk: &Chunk, within: Duration, since_last: Duration, now: OffsetDateTime) -> Duration {
     let half = within / 2;
     let Some(oldest) = chunk.records.first() else { return Duration::ZERO };
     if chunk.read - oldest.arrived > within {
         return half;
     }
     // A chunk may have waited for the last commit to end.
-    half.saturating_sub(Duration::try_from(now - oldest.arrived).unwrap_or_default())
+    half.saturating_sub(since_last.max(Duration::try_from(now - oldest.arrived).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -79,7 +81,7 @@ mod tests {
         let read = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
         let waits = |age_ms, since_read_ms| {
             let now = read + time::Duration::milliseconds(since_read_ms);
-            wait(&chunk(read, age_ms), Duration::from_secs(1), now).as_millis()
+            wait(&chunk(read, age_ms), Duration::from_secs(1), Duration::ZERO, now).as_millis()
         };
         assert_eq!(waits(0, 0), 500);
         assert_eq!(waits(200, 0), 300);
@@ -91,6 +93,21 @@ mod tests {
         assert_eq!(waits(-5_000, 0), 500);
     }
 
+    #[test]
+    fn what_comes_after_a_pause_does_not_wait() {
+        let read = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let waits = |age_ms, since_last_ms| {
+            let since_last = Duration::from_millis(since_last_ms);
+            wait(&chunk(read, age_ms), Duration::from_secs(1), since_last, read).as_millis()
+        };
+        assert_eq!(waits(0, 100), 400);
+        assert_eq!(waits(200, 100), 300);
+        assert_eq!(waits(200, 500), 0);
+        assert_eq!(waits(0, 60_000), 0);
+        // What is far behind is not in a hurry.
+        assert_eq!(waits(60_000, 60_000), 500);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_oldest_record_says_when() {
         let mut batch = Batch::default();
@@ -98,11 +115,11 @@ mod tests {
         // Late when they were read: these wait for half of the time from now on.
         let late = || chunk(OffsetDateTime::now_utc(), 60_000);
         let now = Instant::now();
-        batch.push(late(), Duration::from_secs(2));
+        batch.push(late(), Duration::from_secs(2), None);
         assert_eq!(batch.due(), Some(now + Duration::from_secs(1)));
-        batch.push(late(), Duration::from_secs(1));
+        batch.push(late(), Duration::from_secs(1), None);
         assert_eq!(batch.due(), Some(now + Duration::from_millis(500)));
-        batch.push(late(), Duration::from_secs(2));
+        batch.push(late(), Duration::from_secs(2), None);
         assert_eq!(batch.due(), Some(now + Duration::from_millis(500)));
         assert!(batch.is_full(3) && !batch.is_full(4));
     }

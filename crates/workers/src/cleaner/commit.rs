@@ -4,7 +4,6 @@
 //! one commit that makes rows, positions and counters true together. A crash before that commit leaves the batch to be
 //! read again; a crash after it leaves nothing to do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -22,6 +21,7 @@ use super::probes::Probe;
 use super::rejects::{Rejected, Rejects};
 use super::rows::{RowHash, hashes};
 use super::schema;
+use super::shards::Stream;
 use crate::clean::{Cleaned, Cleaning};
 use crate::lake::Lake;
 
@@ -31,7 +31,7 @@ const ATTEMPTS: u32 = 100;
 /// A table that is written to.
 pub(crate) struct Writer<'a> {
     pub(crate) table: String,
-    pub(crate) stream: String,
+    pub(crate) stream: Stream,
     pub(crate) lake: Lake,
     pub(crate) cleaning: Arc<Cleaning>,
     pub(crate) ledger: Ledger,
@@ -100,16 +100,10 @@ impl Writer<'_> {
         for shard in ours {
             let apps = ShardApps::rows(&self.stream, shard);
             if others.iter().flat_map(|entry| &entry.txns).any(|(app, _)| apps.owns(app)) {
-                return Err(TableError::Overtaken { stream: self.stream.clone(), shard: shard.to_owned() });
+                return Err(TableError::Overtaken { stream: self.stream.name.clone(), shard: shard.to_owned() });
             }
         }
         self.index.take_in(&self.ledger, others).await
-    }
-
-    /// The table's counters as they are committed.
-    pub(crate) fn counters(&self) -> BTreeMap<&'static str, u64> {
-        let count = |name| self.ledger.txn(&counter(&self.stream, name)).unwrap_or(0).unsigned_abs();
-        COUNTERS.into_iter().map(|name| (name, count(name))).collect()
     }
 
     fn clean(&self, batch: &Batch) -> Result<Cleaned, TableError> {
@@ -186,7 +180,7 @@ impl Writer<'_> {
         let mut txns = Vec::new();
         for (name, more) in COUNTERS.into_iter().zip(more) {
             if more > 0 {
-                let app = counter(&self.stream, name);
+                let app = counter(&self.stream.name, name);
                 let total = self.ledger.txn(&app).unwrap_or(0).saturating_add(i64::try_from(more).unwrap_or(i64::MAX));
                 txns.push((app, total));
             }

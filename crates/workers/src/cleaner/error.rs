@@ -10,9 +10,6 @@ use crate::lake::LakeError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CleanerError {
-    /// The report could not be served.
-    #[error("the cleaner's report could not be served on loopback")]
-    Report(#[source] std::io::Error),
     /// The worker's folder could not be used.
     #[error("the cleaner's folder could not be used")]
     Folder(#[source] std::io::Error),
@@ -47,6 +44,10 @@ pub(crate) enum TableError {
     Index(#[from] IndexError),
     #[error("stream `{stream}` is not there: it is waited for")]
     NoStream { stream: String },
+    #[error("stream `{stream}` has no shards yet: they are waited for")]
+    NoShards { stream: String },
+    #[error("stream `{stream}` was deleted and made again: it is read from its beginning")]
+    Remade { stream: String },
     #[error("{operation} on stream `{stream}` failed: {message}")]
     Kinesis { operation: &'static str, stream: String, message: String },
     #[error("Kinesis gave out a strange sequence number")]

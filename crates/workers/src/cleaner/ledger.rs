@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use deltalake::kernel::transaction::TransactionError;
+use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, StructType, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::operations::create::CreateBuilder;
@@ -195,12 +195,16 @@ impl Ledger {
                 Ok(Outcome::Done)
             }
             Err(TransactionError::VersionAlreadyExists(_)) => {
-                let others = self.refresh().await?;
-                if others.iter().any(|entry| entry.batch.as_deref() == Some(batch)) {
-                    // Ours after all: the answer to the first try was lost on the way.
+                let taken = history::entry(self.log.as_ref(), &self.url, version).await?;
+                if taken.is_some_and(|entry| entry.batch.as_deref() == Some(batch)) {
+                    // Ours after all: the answer to the first try was lost on the way. What others have committed since
+                    // is for the next commit to meet: nobody has looked at it yet.
+                    self.version = version;
+                    self.compared = now;
+                    self.txns.extend(txns.iter().cloned());
                     return Ok(Outcome::Done);
                 }
-                Ok(Outcome::Lost(others))
+                Ok(Outcome::Lost(self.refresh().await?))
             }
             Err(error) => Err(TableError::Delta {
                 url: self.url.clone(),
@@ -236,7 +240,43 @@ async fn create(log: &LogStoreRef, columns: &StructType) -> Result<DeltaTable, D
     let settings = [("delta.logRetentionDuration", RETENTION), ("delta.deletedFileRetentionDuration", RETENTION)];
     let create = CreateBuilder::new()
         .with_log_store(log.clone())
+        // Who is not the first finds the table made: tried again, it would become another table at the next version.
+        .with_commit_properties(CommitProperties::default().with_max_retries(0))
         .with_columns(columns.fields().cloned())
         .with_configuration(settings.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
     Box::pin(create.into_future()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, RecordBatch};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_answer_hides_nothing_that_came_after() {
+        let lake = Lake::over("lake", Arc::new(object_store::memory::InMemory::new())).unwrap();
+        let url = lake.table_url("stream", "words");
+        let rows = |ind| {
+            let ind = Arc::new(Int32Array::from(vec![ind]));
+            RecordBatch::try_from_iter_with_nullable([("ind", ind as _, true)]).unwrap()
+        };
+        let open = async || Ledger::open(&lake, &url, &rows(0).schema()).await.unwrap();
+        let (mut ours, mut first_try, mut others) = (open().await, open().await, open().await);
+        let txns = [("read".to_owned(), 1)];
+        // The first try arrives, and then somebody else commits before its answer is missed.
+        let files = ours.write(rows(1)).await.unwrap();
+        assert!(matches!(first_try.commit("a batch", &files, &txns).await.unwrap(), Outcome::Done));
+        others.refresh().await.unwrap();
+        let foreign = others.write(rows(2)).await.unwrap();
+        assert!(matches!(others.commit("another", &foreign, &[]).await.unwrap(), Outcome::Done));
+
+        assert!(matches!(ours.commit("a batch", &files, &txns).await.unwrap(), Outcome::Done));
+        assert_eq!((ours.version(), ours.txn("read")), (first_try.version(), Some(1)));
+        let files = ours.write(rows(3)).await.unwrap();
+        match ours.commit("the next", &files, &[]).await.unwrap() {
+            Outcome::Lost(entries) => assert_eq!(entries[0].added, [foreign[0].path.clone()]),
+            Outcome::Done => panic!("the other commit was never looked at"),
+        }
+    }
 }

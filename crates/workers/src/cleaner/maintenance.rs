@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use deltalake::operations::vacuum::VacuumMode;
 use deltalake::{DeltaTable, DeltaTableError, checkpoints};
+use rand::Rng;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::lake::Lake;
 
 /// A checkpoint and a look at the files after so many commits.
-pub(crate) const EVERY_COMMITS: u32 = 50;
+pub(crate) const EVERY_COMMITS: u32 = 100;
 
 /// Files below [`TARGET_BYTES`] that are too many.
 const SMALL_FILES: usize = 50;
@@ -36,7 +37,8 @@ pub(crate) struct Maintenance {
 
 impl Maintenance {
     pub(crate) fn new() -> Maintenance {
-        Maintenance { commits: 0, vacuumed: Instant::now() }
+        // By chance, so that tables that began together are not all due together.
+        Maintenance { commits: rand::rng().random_range(0..EVERY_COMMITS / 2), vacuumed: Instant::now() }
     }
 
     /// Counts a commit; says what is due with it: `Some(whether to vacuum)`.

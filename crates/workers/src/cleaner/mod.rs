@@ -39,6 +39,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +61,8 @@ const HOLDER_FILE: &str = "holder";
 ///
 /// # Errors
 ///
-/// Only when it cannot run at all; what goes wrong while it runs is told by `teller` and tried again.
+/// Only when it cannot run at all; what goes wrong while it runs is told to `teller`, which the caller serves
+/// ([`Teller::serve`]), and tried again.
 pub async fn run(
     config: CleanerConfig,
     folder: &Path,
@@ -86,23 +88,6 @@ pub async fn run_with(
     lake: Lake,
     sdk: &SdkConfig,
 ) -> Result<(), CleanerError> {
-    let serving = teller.clone().serve(config.port, folder);
-    tokio::select! {
-        served = serving => match served {
-            Err(error) => Err(CleanerError::Report(error)),
-        },
-        cleaned = clean(config, folder, teller, &stop, lake, sdk) => cleaned,
-    }
-}
-
-async fn clean(
-    config: CleanerConfig,
-    folder: &Path,
-    teller: Teller,
-    stop: &CancellationToken,
-    lake: Lake,
-    sdk: &SdkConfig,
-) -> Result<(), CleanerError> {
     if !config.streaming {
         teller.works("streaming is off");
         stop.cancelled().await;
@@ -112,6 +97,7 @@ async fn clean(
     let health = Health::new(teller, config.tables.iter().map(|table| table.name.clone()));
     let kinesis = aws_sdk_kinesis::Client::new(sdk);
     let config = Arc::new(config);
+    let broom = Arc::new(Semaphore::new(1));
     let mut tables = JoinSet::new();
     for table in &config.tables {
         let index = Index::open(&folder.join(format!("known-{}.redb", table.name)));
@@ -123,6 +109,7 @@ async fn clean(
             kinesis: kinesis.clone(),
             health: health.clone(),
             holder: holder.clone(),
+            broom: broom.clone(),
         };
         let stop = stop.clone();
         tables.spawn(async move { job.keep_cleaning(index, &stop).await });

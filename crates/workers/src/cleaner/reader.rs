@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::error::TableError;
 use super::position::Position;
-use super::shards::failed;
+use super::shards::{Stream, failed};
 
 /// Kinesis answers so many GetRecords a second and shard ("GetRecords", Kinesis API reference).
 const CALLS_A_SECOND: usize = 5;
@@ -59,7 +59,7 @@ pub(crate) struct Chunk {
 /// A shard and how it is read.
 pub(crate) struct Reader {
     pub(crate) kinesis: Client,
-    pub(crate) stream: String,
+    pub(crate) stream: Stream,
     pub(crate) shard: String,
     /// The last record that is committed.
     pub(crate) after: Option<Position>,
@@ -70,6 +70,8 @@ pub(crate) struct Reader {
     pub(crate) chunks: mpsc::Sender<Chunk>,
     /// Milliseconds that the last answer was behind the newest record of the shard.
     pub(crate) behind: Arc<AtomicU64>,
+    /// Set once the shard has answered that there is nothing to read; what it has is proven by its commit.
+    pub(crate) proven: Arc<AtomicBool>,
 }
 
 impl Reader {
@@ -77,7 +79,7 @@ impl Reader {
     pub(crate) async fn run(mut self) -> Result<(), TableError> {
         let mut iterator = self.iterator().await?;
         let mut calls = VecDeque::with_capacity(CALLS_A_SECOND);
-        let mut refused = 0;
+        let (mut refused, mut has_read) = (0, false);
         let most_records = i32::try_from(self.most_records.clamp(1, MOST_RECORDS)).unwrap_or(i32::MAX);
         loop {
             // A semaphore that nobody closes.
@@ -97,7 +99,7 @@ impl Reader {
                         tokio::time::sleep(backoff(refused)).await;
                         continue;
                     }
-                    _ => return Err(failed("GetRecords", &self.stream, &error)),
+                    _ => return Err(failed("GetRecords", &self.stream.name, &error)),
                 },
             };
             refused = 0;
@@ -120,6 +122,10 @@ impl Reader {
             self.behind.store(behind, Ordering::Relaxed);
             let next = answer.next_shard_iterator;
             let (quiet, finished) = (records.is_empty(), next.is_none());
+            if quiet && !has_read {
+                self.proven.store(true, Ordering::Relaxed);
+            }
+            has_read |= !quiet;
             if !quiet || finished {
                 let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MOST_KIB).min(MOST_KIB);
                 let chunk = Chunk {
@@ -144,34 +150,35 @@ impl Reader {
         }
     }
 
-    /// An iterator behind the last record that was read. A position that the stream does not know any more (it was made
-    /// anew, or has forgotten it) means that records may be lost, which is said.
+    /// An iterator behind the last record that was read. A position that the stream does not know any more
+    /// means that records may be lost, which is said.
     async fn iterator(&mut self) -> Result<String, TableError> {
-        let request = || self.kinesis.get_shard_iterator().stream_name(&self.stream).shard_id(&self.shard);
+        let request = || self.kinesis.get_shard_iterator().stream_name(&self.stream.name).shard_id(&self.shard);
         if let Some(after) = self.after {
             let kind = ShardIteratorType::AfterSequenceNumber;
             let asked = request().shard_iterator_type(kind).starting_sequence_number(after.to_string()).send().await;
             match asked {
                 Ok(answer) => return self.given(answer.shard_iterator),
                 Err(error) if error.code() == Some("InvalidArgumentException") => {
+                    self.stream.is_still_there(&self.kinesis).await?;
                     self.lost = Some(format!(
                         "shard `{}` of stream `{}` does not know its record {after} any more: reading goes on at the \
                          oldest record, and what came between may be lost",
-                        self.shard, self.stream
+                        self.shard, self.stream.name
                     ));
                     self.after = None;
                 }
-                Err(error) => return Err(failed("GetShardIterator", &self.stream, &error)),
+                Err(error) => return Err(failed("GetShardIterator", &self.stream.name, &error)),
             }
         }
         let answer = request().shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
-        self.given(answer.map_err(|error| failed("GetShardIterator", &self.stream, &error))?.shard_iterator)
+        self.given(answer.map_err(|error| failed("GetShardIterator", &self.stream.name, &error))?.shard_iterator)
     }
 
     fn given(&self, iterator: Option<String>) -> Result<String, TableError> {
         iterator.ok_or_else(|| TableError::Kinesis {
             operation: "GetShardIterator",
-            stream: self.stream.clone(),
+            stream: self.stream.name.clone(),
             message: "the answer has no iterator".to_owned(),
         })
     }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use time::OffsetDateTime;
 
 use super::apps::ShardApps;
@@ -14,7 +13,9 @@ use super::error::TableError;
 use super::ledger::{Ledger, Outcome};
 use super::position::Position;
 use super::schema;
+use super::shards::Stream;
 use crate::lake::Lake;
+use crate::query::rejects_schema;
 
 /// How often a commit may lose to other writers. Every table of every cleaner writes here.
 const ATTEMPTS: u32 = 100;
@@ -33,13 +34,13 @@ pub(crate) struct Rejected {
 pub(crate) struct Rejects {
     ledger: Ledger,
     table: String,
-    stream: String,
+    stream: Stream,
 }
 
 impl Rejects {
-    pub(crate) async fn open(lake: &Lake, table: &str, stream: &str) -> Result<Rejects, TableError> {
-        let ledger = Ledger::open(lake, &lake.rejects_url(), &columns()).await?;
-        Ok(Rejects { ledger, table: table.to_owned(), stream: stream.to_owned() })
+    pub(crate) async fn open(lake: &Lake, table: &str, stream: &Stream) -> Result<Rejects, TableError> {
+        let ledger = Ledger::open(lake, &lake.rejects_url(), &rejects_schema()).await?;
+        Ok(Rejects { ledger, table: table.to_owned(), stream: stream.clone() })
     }
 
     /// Whether it has to be opened anew before it is used.
@@ -62,7 +63,7 @@ impl Rejects {
             let files = self.ledger.write(schema::conform(&self.rows(&news)?, self.ledger.schema())?).await?;
             let mut txns = Vec::new();
             for (shard, position) in read_to {
-                let apps = ShardApps::rejects(&self.stream, shard);
+                let apps = ShardApps::rejects(&self.table, &self.stream, shard);
                 let concerned = news.iter().any(|reject| reject.shard == *shard);
                 if concerned && apps.position(&self.ledger).is_none_or(|known| known < *position) {
                     txns.extend(apps.moved_to(*position));
@@ -82,7 +83,7 @@ impl Rejects {
     }
 
     fn has(&self, reject: &Rejected) -> bool {
-        let position = ShardApps::rejects(&self.stream, &reject.shard).position(&self.ledger);
+        let position = ShardApps::rejects(&self.table, &self.stream, &reject.shard).position(&self.ledger);
         position.is_some_and(|position| reject.position <= position)
     }
 
@@ -94,27 +95,13 @@ impl Rejects {
         let sequences: Vec<String> = rejects.iter().map(|reject| reject.position.to_string()).collect();
         let arrays: Vec<ArrayRef> = vec![
             text(vec![&self.table; count]),
-            text(vec![&self.stream; count]),
+            text(vec![&self.stream.name; count]),
             text(rejects.iter().map(|reject| reject.shard.as_str()).collect()),
             text(sequences.iter().map(String::as_str).collect()),
             Arc::new(arrived.with_timezone("UTC")),
             text(rejects.iter().map(|reject| reject.reason.as_str()).collect()),
             Arc::new(BinaryArray::from_iter_values(rejects.iter().map(|reject| &reject.data))),
         ];
-        Ok(RecordBatch::try_new(columns(), arrays)?)
+        Ok(RecordBatch::try_new(rejects_schema(), arrays)?)
     }
-}
-
-/// `source` is the stream that the record came from.
-fn columns() -> SchemaRef {
-    let field = |name: &str, data_type| Field::new(name, data_type, true);
-    Arc::new(Schema::new(vec![
-        field("table", DataType::Utf8),
-        field("source", DataType::Utf8),
-        field("shard", DataType::Utf8),
-        field("sequence", DataType::Utf8),
-        field("arrived", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        field("reason", DataType::Utf8),
-        field("data", DataType::Binary),
-    ]))
 }

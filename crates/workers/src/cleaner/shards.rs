@@ -15,6 +15,42 @@ pub(crate) struct Shard {
     pub(crate) parents: Vec<String>,
 }
 
+/// A stream as it was made. One that is deleted and made again under its name is another one, whose shards have the ids
+/// of the old ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    /// When it was made, in milliseconds since 1970.
+    pub(crate) made: i64,
+    /// How long it keeps records.
+    pub(crate) retention_hours: i32,
+}
+
+impl Stream {
+    /// The stream that has this name now.
+    pub(crate) async fn named(kinesis: &Client, name: &str) -> Result<Stream, TableError> {
+        let answer = kinesis.describe_stream_summary().stream_name(name).send().await;
+        let answer = answer.map_err(|error| failed("DescribeStreamSummary", name, &error))?;
+        let summary = answer.stream_description_summary.ok_or_else(|| TableError::Kinesis {
+            operation: "DescribeStreamSummary",
+            stream: name.to_owned(),
+            message: "the answer has no description".to_owned(),
+        })?;
+        // It comes as seconds with a fraction, which a binary number holds almost exactly.
+        let nanos = summary.stream_creation_timestamp.as_nanos();
+        let made = i64::try_from((nanos + 500_000).div_euclid(1_000_000)).unwrap_or_default();
+        Ok(Stream { name: name.to_owned(), made, retention_hours: summary.retention_period_hours })
+    }
+
+    /// It is an error if another stream has its name now.
+    pub(crate) async fn is_still_there(&self, kinesis: &Client) -> Result<(), TableError> {
+        if Stream::named(kinesis, &self.name).await?.made != self.made {
+            return Err(TableError::Remade { stream: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
 /// All shards that still hold records or may take some.
 pub(crate) async fn list(kinesis: &Client, stream: &str) -> Result<Vec<Shard>, TableError> {
     let mut shards = Vec::new();

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -25,11 +25,12 @@ use super::ledger::Ledger;
 use super::maintenance::{Maintenance, maintain};
 use super::probes;
 use super::reader::{BUDGET_KIB, Chunk, Reader};
-use super::shards;
+use super::shards::{self, Stream};
 use crate::clean::Cleaning;
 use crate::config::{CleanedTable, CleanerConfig};
 use crate::lake::Lake;
 use crate::log::{chain, say};
+use crate::query::TableSet;
 
 /// How often shards and leases are looked at.
 pub(crate) const TICK: Duration = Duration::from_secs(5);
@@ -41,6 +42,9 @@ const TELL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What is left to say of probes when a life of the cleaning ends has so much time.
+const ANNOUNCE: Duration = Duration::from_secs(5);
+
 /// Everything that one table's cleaning needs.
 pub(crate) struct Job {
     pub(crate) config: Arc<CleanerConfig>,
@@ -50,6 +54,8 @@ pub(crate) struct Job {
     pub(crate) health: Health,
     /// This cleaner's name on its leases.
     pub(crate) holder: String,
+    /// One permit: maintenance of one table at a time.
+    pub(crate) broom: Arc<Semaphore>,
 }
 
 impl Job {
@@ -79,9 +85,12 @@ impl Job {
         let CleanedTable { name, key, stream, sql } = &self.table;
         let cleaning = Cleaning::new(name, key, sql).await;
         let cleaning = cleaning.map_err(|source| TableError::Sql { table: name.clone(), source })?;
-        let url = self.lake.table_url("stream", name);
+        let url = self.lake.table_url(TableSet::Stream.name(), name);
         let mut ledger = Ledger::open(&self.lake, &url, &cleaning.schema()).await?;
         index.follow(&mut ledger).await?;
+        self.tell_counters(&ledger);
+        let stream = Stream::named(&self.kinesis, stream).await?;
+        say(&format!("table `{name}`: cleaning what is in stream `{}`", stream.name));
         let writer = Writer {
             table: name.clone(),
             stream: stream.clone(),
@@ -95,10 +104,13 @@ impl Job {
         let mut run = Run {
             job: self,
             writer,
-            leases: Some(Leases::new(self.lake.clone(), stream, &self.holder)),
+            leases: Some(Leases::new(self.lake.clone(), &stream.name, &self.holder)),
             looking: JoinSet::new(),
             look_again: false,
+            looked: false,
+            proven: false,
             batch: Batch::default(),
+            committed: None,
             readers: JoinSet::new(),
             reading: HashMap::new(),
             chunks,
@@ -106,14 +118,22 @@ impl Job {
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
             maintenance: [Maintenance::new(), Maintenance::new()],
             tending: JoinSet::new(),
+            announcing: JoinSet::new(),
         };
-        run.tell_counters();
-        say(&format!("table `{name}`: cleaning what is in stream `{stream}`"));
         let ended = Box::pin(run.until(stop)).await;
+        // Their commits are done, whatever came then.
+        let announced = async { while run.announcing.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(ANNOUNCE, announced).await;
         if ended.is_ok() {
             run.leave().await;
         }
         ended
+    }
+
+    fn tell_counters(&self, ledger: &Ledger) {
+        for (name, count) in apps::counters(ledger, &self.table.stream) {
+            self.health.teller().set(&self.table.name, name, count);
+        }
     }
 }
 
@@ -121,6 +141,8 @@ impl Job {
 struct Reading {
     task: AbortHandle,
     behind: Arc<AtomicU64>,
+    /// Whether it is known that it can be read, and what is read committed.
+    proven: Arc<AtomicBool>,
 }
 
 /// One life of a table's cleaning, from one error to the next. What it has begun ends with it.
@@ -131,7 +153,13 @@ struct Run<'a> {
     leases: Option<Leases>,
     looking: JoinSet<(Leases, Result<Vec<String>, TableError>)>,
     look_again: bool,
+    /// Whether a look at the shards has gone well.
+    looked: bool,
+    /// Whether everything that cleaning takes has gone well once: before that it is not said to work.
+    proven: bool,
     batch: Batch,
+    /// When the last commit began.
+    committed: Option<Instant>,
     readers: JoinSet<Result<(), TableError>>,
     reading: HashMap<String, Reading>,
     chunks: mpsc::Sender<Chunk>,
@@ -140,6 +168,8 @@ struct Run<'a> {
     /// Of the table, and of the rejects table.
     maintenance: [Maintenance; 2],
     tending: JoinSet<()>,
+    /// Probes whose arrival is being said, beside the next commits.
+    announcing: JoinSet<()>,
 }
 
 impl Run<'_> {
@@ -164,11 +194,12 @@ impl Run<'_> {
                 }
                 _ = tell.tick() => self.tell(),
                 Some(_) = self.tending.join_next() => {}
+                Some(_) = self.announcing.join_next() => {}
                 Some(chunk) = self.arriving.recv() => {
                     if let Some(lost) = &chunk.lost {
                         self.job.health.teller().stumbled(lost);
                     }
-                    self.batch.push(chunk, within);
+                    self.batch.push(chunk, within, self.committed);
                     if self.batch.is_full(self.job.config.commit_records) {
                         self.commit().await?;
                     }
@@ -183,11 +214,19 @@ impl Run<'_> {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
+        self.committed = Some(Instant::now());
         let committed = Box::pin(self.writer.commit(&batch)).await?;
-        self.tell_counters();
+        self.job.tell_counters(&self.writer.ledger);
+        for chunk in &batch.chunks {
+            if let Some(reading) = self.reading.get(&chunk.shard) {
+                reading.proven.store(true, Ordering::Relaxed);
+            }
+        }
         self.tell();
-        if let Err(error) = probes::announce(&self.job.lake, &self.job.table.name, committed.probes).await {
-            self.job.health.teller().stumbled(format!("the arrival of a probe could not be said: {error}"));
+        if !committed.probes.is_empty() {
+            let (lake, table) = (self.job.lake.clone(), self.job.table.name.clone());
+            let (now, teller) = (OffsetDateTime::now_utc(), self.job.health.teller().clone());
+            self.announcing.spawn(probes::announce(lake, table, committed.probes, now, teller));
         }
         self.tend(0, self.writer.ledger.url().clone());
         if committed.rejected {
@@ -216,11 +255,15 @@ impl Run<'_> {
             self.look_again = true;
             return;
         };
-        let (kinesis, stream) = (self.job.kinesis.clone(), self.job.table.stream.clone());
+        let (kinesis, stream) = (self.job.kinesis.clone(), self.writer.stream.clone());
         let finished = apps::finished(&self.writer.ledger, &stream);
         self.looking.spawn(async move {
             let ours = async {
-                let shards = shards::list(&kinesis, &stream).await?;
+                stream.is_still_there(&kinesis).await?;
+                let shards = shards::list(&kinesis, &stream.name).await?;
+                if shards.is_empty() {
+                    return Err(TableError::NoShards { stream: stream.name });
+                }
                 leases.share(&shards::readable(&shards, |shard| finished.contains(shard))).await
             };
             let ours = ours.await;
@@ -234,7 +277,7 @@ impl Run<'_> {
         // Another cleaner may have read on where we are to begin, or finished a parent.
         let others = self.writer.ledger.refresh().await?;
         self.writer.take_in(&others, self.reading.keys().map(String::as_str)).await?;
-        let (mut ours, finished) = (ours?, apps::finished(&self.writer.ledger, &self.job.table.stream));
+        let (mut ours, finished) = (ours?, apps::finished(&self.writer.ledger, &self.writer.stream));
         ours.retain(|shard| !finished.contains(shard));
         let given_up: Vec<String> = self.reading.keys().filter(|shard| !ours.contains(shard)).cloned().collect();
         for shard in given_up {
@@ -247,6 +290,7 @@ impl Run<'_> {
                 self.read(shard).await?;
             }
         }
+        self.looked = true;
         self.tell();
         if std::mem::take(&mut self.look_again) {
             self.look_at_shards();
@@ -256,9 +300,9 @@ impl Run<'_> {
 
     async fn read(&mut self, shard: String) -> Result<(), TableError> {
         let job = self.job;
-        let stream = job.table.stream.clone();
+        let stream = self.writer.stream.clone();
         let apps = ShardApps::rows(&stream, &shard);
-        let behind = Arc::new(AtomicU64::new(0));
+        let (behind, proven) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let after = apps.position(&self.writer.ledger);
         let reader = Reader {
             kinesis: job.kinesis.clone(),
@@ -273,9 +317,10 @@ impl Run<'_> {
             budget: self.budget.clone(),
             chunks: self.chunks.clone(),
             behind: behind.clone(),
+            proven: proven.clone(),
         };
         let task = self.readers.spawn(reader.run());
-        self.reading.insert(shard, Reading { task, behind });
+        self.reading.insert(shard, Reading { task, behind, proven });
         Ok(())
     }
 
@@ -289,9 +334,7 @@ impl Run<'_> {
         if age < time::Duration::hours(24) {
             return Ok(None);
         }
-        let summary = self.job.kinesis.describe_stream_summary().stream_name(stream).send().await;
-        let summary = summary.map_err(|error| shards::failed("DescribeStreamSummary", stream, &error))?;
-        let hours = summary.stream_description_summary.map_or(24, |summary| summary.retention_period_hours);
+        let hours = Stream::named(&self.job.kinesis, stream).await?.retention_hours;
         if age < time::Duration::hours(hours.into()) {
             return Ok(None);
         }
@@ -302,30 +345,41 @@ impl Run<'_> {
         )))
     }
 
-    /// Maintenance that a commit makes due, unless the last one is still running.
+    /// Maintenance that a commit makes due, unless the last one is still running. It encodes for seconds without a pause,
+    /// so it gets a thread of its own, and the system sees to it that commits have their share of the processors.
     fn tend(&mut self, which: usize, url: url::Url) {
         let Some(vacuum) = self.maintenance[which].committed() else { return };
         if self.tending.len() > 1 {
             return;
         }
-        let (lake, health) = (self.job.lake.clone(), self.job.health.clone());
+        let (lake, health, broom) = (self.job.lake.clone(), self.job.health.clone(), self.job.broom.clone());
+        let runtime = tokio::runtime::Handle::current();
         self.tending.spawn(async move {
-            if let Err(error) = Box::pin(maintain(lake, url.clone(), vacuum)).await {
+            // A semaphore that nobody closes.
+            let Ok(alone) = broom.acquire_owned().await else { return };
+            let (at, stop) = (url.clone(), CancellationToken::new());
+            let _stops_with_this = stop.clone().drop_guard();
+            let work = move || {
+                let done = runtime.block_on(stop.run_until_cancelled(Box::pin(maintain(lake, at, vacuum))));
+                drop(alone);
+                done
+            };
+            if let Ok(Some(Err(error))) = tokio::task::spawn_blocking(work).await {
                 // The next one does what this one left.
                 health.teller().stumbled(format!("maintenance of {url}: {}", chain(&error)));
             }
         });
     }
 
-    fn tell(&self) {
+    /// Says that the table is cleaned, once that is known: after an error the report keeps it until then.
+    fn tell(&mut self) {
+        let all_proven = || self.reading.values().all(|reading| reading.proven.load(Ordering::Relaxed));
+        self.proven = self.proven || (self.looked && all_proven());
+        if !self.proven {
+            return;
+        }
         let behind = self.reading.values().map(|reading| reading.behind.load(Ordering::Relaxed)).max().unwrap_or(0);
         self.job.health.works(&self.job.table.name, self.reading.len(), Duration::from_millis(behind));
-    }
-
-    fn tell_counters(&self) {
-        for (name, count) in self.writer.counters() {
-            self.job.health.teller().set(&self.job.table.name, name, count);
-        }
     }
 }
 

@@ -160,7 +160,7 @@ pub async fn check(sql: &str, tables: &[(&str, SchemaRef)]) -> Result<SchemaRef,
     Ok(Arc::clone(plan.schema().inner()))
 }
 
-/// The columns of the table of rejects, as analyses see them.
+/// The columns of the table of rejects. `source` is the stream that a record came from.
 pub fn rejects_schema() -> SchemaRef {
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
     let text = |name: &str| Field::new(name, DataType::Utf8, true);

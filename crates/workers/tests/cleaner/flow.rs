@@ -90,12 +90,12 @@ async fn resharding_is_followed() {
     let half = (1u128 << 127).to_string();
     let split = world.kinesis.split_shard().stream_name(STREAM).shard_to_split("shardId-000000000000");
     split.new_starting_hash_key(half).send().await.unwrap();
-    world.active().await;
+    world.active(STREAM).await;
     let (second, third) = rest.split_at(200);
     world.put(second).await;
     let merge = world.kinesis.merge_shards().stream_name(STREAM).shard_to_merge("shardId-000000000001");
     merge.adjacent_shard_to_merge("shardId-000000000002").send().await.unwrap();
-    world.active().await;
+    world.active(STREAM).await;
     world.put(third).await;
     cleaner.has_read(600).await;
     assert_eq!(cleaner.counters(), events.counters());
@@ -137,19 +137,66 @@ async fn a_stream_that_is_not_there_is_waited_for() {
     let world = World::with_shards(1).await;
     let lake = world.lake("lake").await;
     let folder = tempfile::tempdir().unwrap();
-    world.kinesis.delete_stream().stream_name(STREAM).send().await.unwrap();
-    let gone = async || world.kinesis.describe_stream_summary().stream_name(STREAM).send().await.is_err();
-    until("the stream is gone", gone).await;
+    world.delete(STREAM).await;
     let cleaner = Cleaner::start(&world, &lake, folder.path());
     until("it says what is missing", async || {
         let report = cleaner.teller.report();
         !report.healthy && report.last_error.is_some_and(|error| error.message.contains(STREAM))
     })
     .await;
-    world.kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
-    world.active().await;
+    world.create(STREAM, 1).await;
     let events = Events::new(100, 40);
     world.put(&events.records).await;
     cleaner.has_read(40).await;
     until("it is well again", async || cleaner.teller.report().healthy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_made_again_is_read_from_its_beginning() {
+    let world = World::with_shards(1).await;
+    let lake = world.lake("lake").await;
+    let folder = tempfile::tempdir().unwrap();
+    let events = Events::new(100, 400);
+    let (first, second) = events.records.split_at(200);
+    world.put(first).await;
+    let cleaner = Cleaner::start(&world, &lake, folder.path());
+    cleaner.has_read(200).await;
+    // The first shard is closed and read to its end: of the new stream's first shard that says nothing.
+    let half = (1u128 << 127).to_string();
+    let split = world.kinesis.split_shard().stream_name(STREAM).shard_to_split("shardId-000000000000");
+    split.new_starting_hash_key(half).send().await.unwrap();
+    world.active(STREAM).await;
+    until("both children are read", async || cleaner.teller.report().doing.starts_with("2 shards,")).await;
+    cleaner.stopped().await;
+    world.delete(STREAM).await;
+    world.create(STREAM, 1).await;
+    world.put(second).await;
+    let cleaner = Cleaner::start(&world, &lake, folder.path());
+    cleaner.has_read(400).await;
+    assert_eq!(cleaner.counters(), events.counters());
+
+    // Also under a cleaner that runs.
+    world.delete(STREAM).await;
+    world.create(STREAM, 2).await;
+    world.put(second).await;
+    cleaner.has_read(600).await;
+    let [read, rows, ..] = events.counters();
+    assert_eq!(cleaner.counters()[..2], [read + 200, rows]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tables_may_share_a_stream() {
+    let world = World::with_shards(1).await;
+    let lake = world.lake("lake").await;
+    let folder = tempfile::tempdir().unwrap();
+    let events = Events::new(100, 200);
+    world.put(&events.records).await;
+    let config = Cleaner::config(&lake, &[("words", STREAM), ("more_words", STREAM)]);
+    let cleaner = Cleaner::run(&world, &lake, folder.path(), config);
+    for table in ["words", "more_words"] {
+        until("all is read", async || cleaner.counter_of(table, "read") == events.count()).await;
+    }
+    cleaner.stopped().await;
+    let rejects: usize = batches(&lake, &lake.rejects_url()).await.iter().map(|batch| batch.num_rows()).sum();
+    assert_eq!(rejects, 2 * events.rejected.values().sum::<usize>());
 }

@@ -3,6 +3,7 @@
 
 mod crashes;
 mod flow;
+mod health;
 mod pace;
 mod store;
 mod world;

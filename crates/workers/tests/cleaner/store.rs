@@ -1,5 +1,5 @@
 //! An object store that stops dead at its n-th write, before or after the write has taken effect: the moment at which a
-//! process is killed.
+//! process is killed. It can also refuse the first writes to some paths.
 
 use std::fmt;
 use std::future::Future;
@@ -29,14 +29,33 @@ pub(crate) struct Mortal {
     writes: Arc<AtomicUsize>,
     /// Cancelled once that write has come.
     pub(crate) died: CancellationToken,
+    /// Writes to paths with this part are refused, so many times.
+    refuses: (&'static str, Arc<AtomicUsize>),
 }
 
 impl Mortal {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, dies: Dies) -> Mortal {
-        Mortal { inner, dies, writes: Arc::default(), died: CancellationToken::new() }
+        Mortal { inner, dies, writes: Arc::default(), died: CancellationToken::new(), refuses: ("", Arc::default()) }
+    }
+
+    /// One that lives, and refuses the first writes to paths with this part.
+    pub(crate) fn refusing(inner: Arc<dyn ObjectStore>, part: &'static str, times: usize) -> Mortal {
+        let refuses = (part, Arc::new(AtomicUsize::new(times)));
+        Mortal { refuses, ..Mortal::new(inner, Dies::Before(usize::MAX)) }
+    }
+
+    pub(crate) fn refusals_left(&self) -> usize {
+        self.refuses.1.load(Ordering::SeqCst)
     }
 
     async fn put(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let (part, times) = &self.refuses;
+        let one_less = |left: usize| left.checked_sub(1);
+        if location.as_ref().contains(part) && times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
+            let (path, source) = (location.to_string(), "refused for a test".into());
+            return Err(object_store::Error::PermissionDenied { path, source });
+        }
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
         if matches!(self.dies, Dies::Before(at) if number >= at) {
             self.die().await;

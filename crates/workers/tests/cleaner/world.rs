@@ -50,18 +50,28 @@ impl World {
         let kinesis = aws_sdk_kinesis::Client::new(&sdk);
         let s3 = aws_sdk_s3::Config::from(&sdk).to_builder().force_path_style(true).build();
         let s3 = aws_sdk_s3::Client::from_conf(s3);
-        kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
         let world = World { kinesis, s3, sdk, _cloud: cloud, _folder: folder };
-        world.active().await;
+        world.create(STREAM, shards).await;
         world
     }
 
-    pub(crate) async fn active(&self) {
+    pub(crate) async fn create(&self, stream: &str, shards: i32) {
+        self.kinesis.create_stream().stream_name(stream).shard_count(shards).send().await.unwrap();
+        self.active(stream).await;
+    }
+
+    pub(crate) async fn active(&self, stream: &str) {
         until("the stream is active", async || {
-            let answer = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+            let answer = self.kinesis.describe_stream_summary().stream_name(stream).send().await.unwrap();
             answer.stream_description_summary.unwrap().stream_status == StreamStatus::Active
         })
         .await;
+    }
+
+    pub(crate) async fn delete(&self, stream: &str) {
+        self.kinesis.delete_stream().stream_name(stream).send().await.unwrap();
+        let gone = async || self.kinesis.describe_stream_summary().stream_name(stream).send().await.is_err();
+        until("the stream is gone", gone).await;
     }
 
     pub(crate) async fn lake(&self, bucket: &str) -> Lake {
@@ -70,13 +80,17 @@ impl World {
     }
 
     pub(crate) async fn put(&self, records: &[Vec<u8>]) {
+        self.put_to(STREAM, records).await;
+    }
+
+    pub(crate) async fn put_to(&self, stream: &str, records: &[Vec<u8>]) {
         for (number, records) in records.chunks(400).enumerate() {
             let mut entries = Vec::new();
             for (place, record) in records.iter().enumerate() {
                 let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.clone()));
                 entries.push(entry.partition_key(format!("{number} {place}")).build().unwrap());
             }
-            let put = self.kinesis.put_records().stream_name(STREAM).set_records(Some(entries)).send().await.unwrap();
+            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(entries)).send().await.unwrap();
             assert_eq!(put.failed_record_count, Some(0));
         }
     }
@@ -104,20 +118,31 @@ impl Cleaner {
     }
 
     pub(crate) fn commits(world: &World, lake: &Lake, folder: &Path, ms: u32, records: u32) -> Cleaner {
-        let config = CleanerConfig {
+        let mut config = Cleaner::config(lake, &[("words", STREAM)]);
+        (config.commit_ms, config.commit_records) = (ms, records);
+        Cleaner::run(world, lake, folder, config)
+    }
+
+    /// Of tables and the streams that they come from.
+    pub(crate) fn config(lake: &Lake, tables: &[(&str, &str)]) -> CleanerConfig {
+        let table = |(name, stream): &(&str, &str)| CleanedTable {
+            name: (*name).to_owned(),
+            key: "index".to_owned(),
+            stream: (*stream).to_owned(),
+            sql: SQL.to_owned(),
+        };
+        CleanerConfig {
             bucket: lake.bucket().to_owned(),
             region: "us-east-1".to_owned(),
-            tables: vec![CleanedTable {
-                name: "words".to_owned(),
-                key: "index".to_owned(),
-                stream: STREAM.to_owned(),
-                sql: SQL.to_owned(),
-            }],
+            tables: tables.iter().map(table).collect(),
             streaming: true,
-            commit_ms: ms,
-            commit_records: records,
+            commit_ms: 200,
+            commit_records: 60,
             port: None,
-        };
+        }
+    }
+
+    pub(crate) fn run(world: &World, lake: &Lake, folder: &Path, config: CleanerConfig) -> Cleaner {
         let (teller, stop) = (Teller::default(), CancellationToken::new());
         let (lake, sdk, folder) = (lake.clone(), world.sdk.clone(), folder.to_owned());
         let (told, stopping) = (teller.clone(), stop.clone());
@@ -135,7 +160,11 @@ impl Cleaner {
     }
 
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.teller.report().counters.get("words").and_then(|counters| counters.get(name)).copied().unwrap_or(0)
+        self.counter_of("words", name)
+    }
+
+    pub(crate) fn counter_of(&self, table: &str, name: &str) -> u64 {
+        self.teller.report().counters.get(table).and_then(|counters| counters.get(name)).copied().unwrap_or(0)
     }
 
     pub(crate) async fn has_read(&self, records: u64) {
