@@ -7,6 +7,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::vacuum::VacuumMode;
 use deltalake::{DeltaTable, DeltaTableError, checkpoints};
 use rand::Rng;
@@ -23,6 +24,10 @@ const SMALL_FILES: usize = 50;
 
 /// How large merged files become.
 const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(64 << 20).expect("64 MiB is not zero");
+
+/// How often a merge tries to get its turn among the commits, which come twice a second and more: on a busy machine the
+/// library's own 15 are not enough, and small files would pile up.
+const TURNS: usize = 400;
 
 /// How often files that no version needs are looked for. They are deleted an hour after they were replaced, as the
 /// table's `delta.deletedFileRetentionDuration` says.
@@ -60,13 +65,15 @@ impl Maintenance {
 pub(crate) async fn maintain(lake: Lake, url: Url, vacuum: bool) -> Result<(), DeltaTableError> {
     let mut table = DeltaTable::new(lake.log_store(&url));
     Box::pin(table.load()).await?;
+    // First of all, since it needs no turn among the commits.
+    Box::pin(checkpoints::create_checkpoint(&table, None)).await?;
+    Box::pin(checkpoints::cleanup_metadata(&table, None)).await?;
     if small_files(&table)? > SMALL_FILES {
         // One task: a machine of two cores has other work, too.
         let merge = table.optimize().with_target_size(TARGET_BYTES).with_max_concurrent_tasks(1);
+        let merge = merge.with_commit_properties(CommitProperties::default().with_max_retries(TURNS));
         (table, _) = Box::pin(merge.into_future()).await?;
     }
-    Box::pin(checkpoints::create_checkpoint(&table, None)).await?;
-    Box::pin(checkpoints::cleanup_metadata(&table, None)).await?;
     if vacuum {
         // Also files of commits that never came to be.
         Box::pin(table.vacuum().with_mode(VacuumMode::Full).into_future()).await?;
