@@ -45,7 +45,7 @@ fn whatever_is_allowed_together_is_a_graph() {
         "streams: { encryption: alias/own }\napi: { auth: iam, admin: true }\nlake: {}\nclient: {}\nworkers: { emulator: {}, cleaner: {} }",
     ];
     for part in parts {
-        assert!(graph(&format!("name: dev\n{TABLES}\n{part}\n")).len() > 0, "{part}");
+        assert!(!graph(&format!("name: dev\n{TABLES}\n{part}\n")).is_empty(), "{part}");
     }
 }
 

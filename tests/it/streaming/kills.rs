@@ -98,7 +98,10 @@ async fn progress(pipeline: &Pipeline, events: u64) {
     let until = Instant::now() + super::pipeline::LIMIT;
     let mut first: Option<[u64; 3]> = None;
     let mut last = None;
-    while events > 0 {
+    if events == 0 {
+        return;
+    }
+    loop {
         if let Ok(answer) = clients.s3.get_object().bucket(&bucket).key(&key).send().await {
             let body = answer.body.collect().await.unwrap().to_vec();
             let heartbeat: Heartbeat = serde_json::from_slice(&body).unwrap();

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn stands(worker: serde_json::Value) -> Standing {
+    fn stands(worker: &serde_json::Value) -> Standing {
         let heartbeat = json!({"at": "now", "error": null, "workers": {"emulator": worker}});
         standing(&serde_json::from_value(heartbeat).unwrap(), "emulator", "abc")
     }
@@ -92,22 +92,22 @@ mod tests {
     fn only_the_manifest_that_was_deployed_counts() {
         let report = json!({"healthy": true, "doing": "posting", "counters": {}, "last_error": null});
         let worker = |manifest: &str| json!({"manifest": manifest, "phase": "running", "report": report});
-        assert_eq!(stands(worker("abc")), Standing::Well);
-        assert_eq!(stands(worker("old")), Standing::OnItsWay("not taken up yet".into()));
+        assert_eq!(stands(&worker("abc")), Standing::Well);
+        assert_eq!(stands(&worker("old")), Standing::OnItsWay("not taken up yet".into()));
     }
 
     #[test]
     fn an_error_counts_as_failing_in_whatever_phase() {
         let report = json!({"healthy": false, "last_error": {"at": "now", "message": "no such table"}});
         for phase in ["starting", "running", "backing_off"] {
-            let stands = stands(json!({"manifest": "abc", "phase": phase, "report": report}));
+            let stands = stands(&json!({"manifest": "abc", "phase": phase, "report": report}));
             assert_eq!(stands, Standing::Failing("no such table".into()), "{phase}");
         }
         let first = json!({"manifest": "abc", "phase": "starting", "report": null});
-        assert_eq!(stands(first), Standing::OnItsWay("starting".into()));
+        assert_eq!(stands(&first), Standing::OnItsWay("starting".into()));
         // What it got over is no failure.
         let report = json!({"healthy": true, "last_error": {"at": "now", "message": "throttled"}});
-        assert_eq!(stands(json!({"manifest": "abc", "phase": "running", "report": report})), Standing::Well);
+        assert_eq!(stands(&json!({"manifest": "abc", "phase": "running", "report": report})), Standing::Well);
     }
 
     #[test]

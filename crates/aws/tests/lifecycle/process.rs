@@ -94,7 +94,7 @@ async fn a_process_is_there_when_its_agent_says_that_it_is_well() {
     assert_eq!(kind.find(&wanted).await.unwrap(), None);
     let id = kind.create(&call, &wanted).await.unwrap();
     assert_eq!(kind.find(&wanted).await.unwrap().unwrap().owner, Owner::Ours);
-    let said = settled(&kind, &cloud, &id, &wanted, &bucket).await;
+    let said = Box::pin(settled(&kind, &cloud, &id, &wanted, &bucket)).await;
     assert!(said.iter().any(|message| message.contains("starting")), "{said:?}");
     // Settling again changes nothing and waits for nothing.
     kind.settle(&call, &id, &wanted).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_process_is_there_when_its_agent_says_that_it_is_well() {
     wanted.config["rate"] = json!(3.5);
     wanted.program_sha256 = "b".repeat(64);
     kind.update(&call, &id, &old.inputs, &wanted).await.unwrap();
-    settled(&kind, &cloud, &id, &wanted, &bucket).await;
+    Box::pin(settled(&kind, &cloud, &id, &wanted, &bucket)).await;
     let new = kind.read(&id).await.unwrap().unwrap();
     assert_ne!(new.outputs, old.outputs);
     // Another tag is another tag of the same manifest: nothing is started again.

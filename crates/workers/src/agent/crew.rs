@@ -42,7 +42,7 @@ impl Crew {
     }
 
     /// Tells each worker what is wanted of it, and starts the tasks of those that have none.
-    pub(super) fn assign(&mut self, wanted: BTreeMap<String, Arc<Assignment>>) {
+    pub(super) fn assign(&mut self, wanted: &BTreeMap<String, Arc<Assignment>>) {
         let told = self.orders.iter().map(|(name, orders)| (name.clone(), told(&orders.borrow()))).collect();
         let hashes = wanted.iter().map(|(name, wanted)| (name.clone(), wanted.hash.clone())).collect();
         for change in changes(&hashes, &told) {

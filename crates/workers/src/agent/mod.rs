@@ -132,7 +132,7 @@ async fn keep(
         if let Some(program) = looked.replacement {
             return (Ended::Replaced(program), crew);
         }
-        crew.assign(manifests.wanted());
+        crew.assign(&manifests.wanted());
         programs.keep_only(&manifests.programs());
         let next = sleep(if looked.is_away { EVERY.mul_f64(0.5 + rand::random::<f64>()) } else { EVERY });
         tokio::pin!(next);
@@ -141,7 +141,7 @@ async fn keep(
                 () = stop.cancelled() => return (Ended::Stopped, crew),
                 () = &mut next => break,
                 // It may be wanted again since it was told to end.
-                () = crew.one_ended() => crew.assign(manifests.wanted()),
+                () = crew.one_ended() => crew.assign(&manifests.wanted()),
             }
         }
     }

@@ -199,7 +199,7 @@ impl Worker {
                 };
                 return sleep(sooner).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = child.stop(grace) => {}

@@ -300,7 +300,9 @@ async fn mistake(select: &str) -> (String, (usize, usize, usize), String) {
 
 #[tokio::test]
 async fn mistakes_are_found_where_they_are() {
-    let cases: &[(&str, &str, (usize, usize, usize), &str)] = &[
+    /// The SQL, the message, line, column and width, and the help.
+    type Case = (&'static str, &'static str, (usize, usize, usize), &'static str);
+    let cases: &[Case] = &[
         ("SELECT id,\n  titel FROM events", "there is no column `titel`", (3, 3, 5), "did you mean `title`?"),
         ("SELECT id, zzz FROM events", "there is no column `zzz`", (2, 12, 3), "the columns are `id`, `title`"),
         ("SELECT id, uper(title) AS t FROM events", "there is no function `uper`", (2, 12, 4), "did you mean `upper`?"),

@@ -1,6 +1,6 @@
 //! The agent against a real local cloud, with shell scripts as programs.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod machine;
 

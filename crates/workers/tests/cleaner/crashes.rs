@@ -38,7 +38,7 @@ async fn survived(world: &World, events: &Events, number: usize, dies: Dies) -> 
         () = first.has_read(events.count()) => false,
     };
     drop(first);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         // The index is only a cache.
         let _ = std::fs::remove_file(folder.path().join("known-words.redb"));
     }

@@ -69,7 +69,7 @@ impl Mortal {
 
     async fn die(&self) {
         self.died.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

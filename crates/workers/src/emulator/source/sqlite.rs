@@ -196,6 +196,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 fn database(error: sqlx::Error) -> SourceError {
     SourceError::Database(error.to_string())
 }
