@@ -68,6 +68,20 @@ for name in ["accepted_ms", "read_ms", "committed_ms"]:
 PY
 }
 
+# The process of a worker on a machine of the local cloud: `pid_of INSTANCE WORKER`.
+pid_of() {
+  local file pid
+  for file in /proc/[0-9]*/environ; do
+    grep -sqz "^PINFRA_INSTANCE=$1\$" "$file" || continue
+    pid=${file#/proc/} pid=${pid%/environ}
+    if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q " worker $2 --config"; then
+      echo "$pid"
+      return
+    fi
+  done
+  return 1
+}
+
 memory() {
   stack "$1"
   run --quiet up "$work/stack.yaml" >/dev/null
@@ -79,9 +93,7 @@ memory() {
     events=$(run --json status | python3 -c "import json,sys; print(sum(e['counts']['read'] for e in json.loads(sys.stdin.readline())['events']))" || echo "?")
     line="| $second"
     for worker in agent cleaner emulator; do
-      pid=$(grep -lsz "PINFRA_INSTANCE=$instance" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "worker $worker " && echo "$pid" && break
-      done | head -1)
+      pid=$(pid_of "$instance" "$worker")
       line="$line | $(awk '/^VmRSS/ {printf "%.0f MiB", $2 / 1024}' "/proc/$pid/status")"
     done
     echo "$line | $(awk '/^VmRSS/ {printf "%.0f MiB", $2 / 1024}' "/proc/$cloud/status") | $events |"

@@ -191,10 +191,10 @@ mistakes! {
     workers_cron: "name: dev\nlake: { use: pins }\nclient: {}\nworkers:\n  cleaner: { streaming: false, schedule: \"0 25 * * *\" }\n";
     workers_cron_of_six_fields: "name: dev\nlake: { use: pins }\nclient: {}\nworkers:\n  cleaner: { streaming: false, schedule: \"0 0 12 * * *\" }\n";
     workers_cleaner_idle: "name: dev\nlake: {}\nclient: {}\nworkers:\n  cleaner: { streaming: false }\n";
-    workers_source_unknown: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nworkers:\n  emulator: { source: \"postgres://me:hunter2@host/db\" }\n";
-    workers_source_password: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nworkers:\n  emulator: { source: \"mysql://me:hunter2@host/db\" }\n";
-    workers_source_not_a_url: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nworkers:\n  emulator: { source: \"mysql://host\" }\n";
-    workers_sample_has_no_such_table: "name: dev\ntables: { clicks: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nworkers:\n  emulator: {}\n";
+    workers_source_unknown: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nlake: {}\nworkers:\n  emulator: { source: \"postgres://me:hunter2@host/db\" }\n";
+    workers_source_password: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nlake: {}\nworkers:\n  emulator: { source: \"mysql://me:hunter2@host/db\" }\n";
+    workers_source_not_a_url: "name: dev\ntables: { pin: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nlake: {}\nworkers:\n  emulator: { source: \"mysql://host\" }\n";
+    workers_sample_has_no_such_table: "name: dev\ntables: { clicks: { key: id } }\nstreams: {}\napi: {}\nclient: {}\nlake: {}\nworkers:\n  emulator: {}\n";
 
     // paths, protect, ttl
     clean_missing: "name: dev\nstreams: {}\ntables:\n  pin: { key: index, clean: clean/pni.sql }\n  geo: { key: ind, clean: clean/notes.txt }\n  user: { key: ind, clean: clean }\n";
