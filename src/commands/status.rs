@@ -1,6 +1,7 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use arrow::array::Int64Array;
 use pinfra_aws::{Clients, catalog};
@@ -9,6 +10,7 @@ use pinfra_engine::state::{Record, Status};
 use pinfra_engine::value::is_hash;
 use pinfra_engine::{Graph, KindInfo, Observation, observe};
 use pinfra_workers::clean::Cleaning;
+use pinfra_workers::config::CleanedTable;
 use pinfra_workers::lake::Lake;
 use pinfra_workers::query::{TableSet, query};
 use serde_json::{Value, json};
@@ -51,13 +53,7 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         })
         .collect();
     let deployed = Deployed::of(&state);
-    let versions = match versions(&clients, &deployed).await {
-        Ok(versions) => versions,
-        Err(failure) => {
-            context.fail(&failure);
-            BTreeMap::new()
-        }
-    };
+    let versions = versions(context, &clients, &deployed).await;
     // After the tables, which may take long to read: its age is told.
     let heartbeat = deployed.heartbeat(&clients).await?;
     let told = events::tell(&deployed, heartbeat.as_ref(), &versions, context.paint_out);
@@ -90,32 +86,56 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
     Ok(healthy)
 }
 
-/// By table, the rows beyond the first of a key: versions of one and the same thing.
-async fn versions(clients: &Clients, deployed: &Deployed) -> Result<BTreeMap<String, u64>, Failure> {
+/// How long `status` counts versions, for which a column of every table is read.
+const COUNTING: Duration = Duration::from_secs(8);
+
+/// By table, the rows beyond the first of a key: versions of one and the same thing. A table that takes too long, or
+/// that cannot be read, is told and left out.
+async fn versions(context: &Context, clients: &Clients, deployed: &Deployed) -> BTreeMap<String, u64> {
     let mut versions = BTreeMap::new();
-    let Some(bucket) = &deployed.bucket else { return Ok(versions) };
-    let lake = Lake::with(bucket, &clients.sdk).map_err(|error| Failure::from_error(&error))?;
-    for table in &deployed.tables {
-        let url = lake.table_url(TableSet::Stream.name(), &table.name);
-        if Box::pin(lake.open_table(&url)).await.map_err(|error| Failure::from_error(&error))?.is_none() {
-            continue;
+    let Some(bucket) = &deployed.bucket else { return versions };
+    let lake = match Lake::with(bucket, &clients.sdk) {
+        Ok(lake) => lake,
+        Err(error) => {
+            context.fail(&Failure::from_error(&error));
+            return versions;
         }
-        let cleaning = Cleaning::new(&table.name, &table.key, &table.sql).await;
-        let cleaning = cleaning.map_err(|error| Failure::from_error(&error))?;
-        // The first column is the row's key.
-        let key = cleaning.schema().field(0).name().replace('"', "\"\"");
-        let sql = format!("SELECT count(*) - count(DISTINCT \"{key}\") AS versions FROM \"{}\"", table.name);
-        let answer = Box::pin(query(&lake, TableSet::Stream, std::slice::from_ref(&table.name), &sql)).await;
-        let rows = match answer {
-            Ok(answer) => answer.all().await,
-            Err(error) => Err(error),
-        };
-        let rows = rows.map_err(|error| Failure::from_error(&error))?;
-        let count =
-            rows.first().and_then(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>()?.iter().next()?);
-        versions.insert(table.name.clone(), count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
+    };
+    let counts = deployed.tables.iter().map(|table| tokio::time::timeout(COUNTING, versions_of(&lake, table)));
+    let counts = futures::future::join_all(counts).await;
+    for (table, count) in deployed.tables.iter().zip(counts) {
+        match count {
+            Ok(Ok(count)) => versions.extend(count.map(|count| (table.name.clone(), count))),
+            Ok(Err(failure)) => context.fail(&failure),
+            Err(_) => context.tell(&format!(
+                "the versions of `{}` were not counted: reading it takes more than {} s",
+                table.name,
+                COUNTING.as_secs()
+            )),
+        }
     }
-    Ok(versions)
+    versions
+}
+
+/// `None` before there is a row.
+async fn versions_of(lake: &Lake, table: &CleanedTable) -> Result<Option<u64>, Failure> {
+    let url = lake.table_url(TableSet::Stream.name(), &table.name);
+    if Box::pin(lake.open_table(&url)).await.map_err(|error| Failure::from_error(&error))?.is_none() {
+        return Ok(None);
+    }
+    let cleaning = Cleaning::new(&table.name, &table.key, &table.sql).await;
+    let cleaning = cleaning.map_err(|error| Failure::from_error(&error))?;
+    // The first column is the row's key.
+    let key = cleaning.schema().field(0).name().replace('"', "\"\"");
+    let sql = format!("SELECT count(*) - count(DISTINCT \"{key}\") AS versions FROM \"{}\"", table.name);
+    let answer = Box::pin(query(lake, TableSet::Stream, std::slice::from_ref(&table.name), &sql)).await;
+    let rows = match answer {
+        Ok(answer) => answer.all().await,
+        Err(error) => Err(error),
+    };
+    let rows = rows.map_err(|error| Failure::from_error(&error))?;
+    let count = rows.first().and_then(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>()?.iter().next()?);
+    Ok(count.and_then(|count| u64::try_from(count).ok()))
 }
 
 /// Whether the cloud holds something else than is recorded. Secrets are recorded as hashes, so what is one cannot be
