@@ -44,7 +44,8 @@ pub(super) fn counts(
     cleaner: Option<&Counters>,
 ) -> BTreeMap<String, Counts> {
     let of = |counters: Option<&Counters>, table: &str, name: &str| -> Option<u64> {
-        counters.map(|counters| counters.get(table).and_then(|counters| counters.get(name)).copied().unwrap_or(0))
+        // A worker that has not told of a table has not counted it yet, which is not the same as none.
+        counters?.get(table).map(|counters| counters.get(name).copied().unwrap_or(0))
     };
     let table = |table: &String| {
         let probes = of(cleaner, table, "probes").unwrap_or(0);
@@ -105,7 +106,12 @@ pub(super) fn verdict(counts: &Counts) -> Verdict {
             }
         }
     }
-    let text = if said.is_empty() { "reconciles".to_owned() } else { said.join(", ") };
+    let known = counts.read.is_some() || counts.emitted.is_some();
+    let text = match (said.is_empty(), known) {
+        (true, true) => "reconciles".to_owned(),
+        (true, false) => "not told yet".to_owned(),
+        (false, _) => said.join(", "),
+    };
     Verdict { adds_up, text }
 }
 
@@ -145,5 +151,6 @@ mod tests {
         let counts = counts(&["pin".to_owned()], None, Some(&cleaner));
         assert_eq!((counts["pin"].read, counts["pin"].emitted), (Some(2), None));
         assert_eq!(verdict(&counts["pin"]).text, "reconciles");
+        assert_eq!(verdict(&Counts::default()).text, "not told yet");
     }
 }

@@ -69,7 +69,7 @@ async fn make(
         outputs::tell(context, &state)?;
     } else if !context.global.quiet {
         crate::report::out::note("");
-        crate::report::out::note(outputs::draw(context, &state).trim_end());
+        crate::report::out::data(&outputs::draw(context, &state))?;
         crate::report::out::note("");
         crate::report::out::note(match target {
             Target::Local => {

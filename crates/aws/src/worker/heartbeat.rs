@@ -61,7 +61,7 @@ pub(super) fn standing(heartbeat: &Heartbeat, name: &str, manifest: &str) -> Sta
         ("stopping", _) => Standing::OnItsWay("its predecessor is being stopped".to_owned()),
         // Started again after an error, or running with one.
         (_, false) if why.is_some() => Standing::Failing(why.unwrap_or_default()),
-        ("running", false) => Standing::Failing("it runs and is not healthy".to_owned()),
+        ("running", false) => Standing::OnItsWay("it runs, and has not said yet that all is well".to_owned()),
         ("backing_off", _) => Standing::Failing("it ended".to_owned()),
         _ => Standing::OnItsWay("starting".to_owned()),
     }

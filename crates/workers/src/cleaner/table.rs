@@ -352,7 +352,7 @@ impl Run<'_> {
         if self.tending.len() > 1 {
             return;
         }
-        let (lake, health, broom) = (self.job.lake.clone(), self.job.health.clone(), self.job.broom.clone());
+        let (lake, broom) = (self.job.lake.clone(), self.job.broom.clone());
         let runtime = tokio::runtime::Handle::current();
         self.tending.spawn(async move {
             // A semaphore that nobody closes.
@@ -365,8 +365,8 @@ impl Run<'_> {
                 done
             };
             if let Ok(Some(Err(error))) = tokio::task::spawn_blocking(work).await {
-                // The next one does what this one left.
-                health.teller().stumbled(format!("maintenance of {url}: {}", chain(&error)));
+                // The next one does what this one left; no row depends on it.
+                say(&format!("maintenance of {url}: {}", chain(&error)));
             }
         });
     }
