@@ -89,7 +89,9 @@ memory() {
   echo "| second | agent | cleaner | emulator | local cloud | events |"
   echo "|--:|--:|--:|--:|--:|--:|"
   cloud=$(python3 -c "import json; print(json.load(open('$work/state/local/server.json'))['pid'])")
-  for second in $(seq 0 30 "$2"); do
+  SECONDS=0
+  while :; do
+    second=$SECONDS
     events=$(run --json status | python3 -c "import json,sys; print(sum(e['counts']['read'] for e in json.loads(sys.stdin.readline())['events']))" || echo "?")
     line="| $second"
     for worker in agent cleaner emulator; do
@@ -97,7 +99,8 @@ memory() {
       line="$line | $(awk '/^VmRSS/ {printf "%.0f MiB", $2 / 1024}' "/proc/$pid/status")"
     done
     echo "$line | $(awk '/^VmRSS/ {printf "%.0f MiB", $2 / 1024}' "/proc/$cloud/status") | $events |"
-    [ "$second" -ge "$2" ] || sleep 29
+    [ "$second" -lt "$2" ] || break
+    sleep 30
   done
 }
 

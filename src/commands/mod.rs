@@ -63,12 +63,12 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
         Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
         Command::Status { stack } => {
-            let healthy = on_runtime(status::run(context, stack.as_deref()))?;
+            let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))
         }
         Command::Query { name, stack, sql, format } => {
             let asked = query::Asked { name: name.as_deref(), stack: stack.as_deref(), sql: sql.as_deref(), format };
-            on_runtime(query::run(context, asked)).map(|()| 0)
+            on_runtime_of_readers(query::run(context, asked)).map(|()| 0)
         }
         Command::Verify { stack, timeout } => {
             on_runtime(verify::run(context, stack.as_deref(), Duration::from_secs(timeout))).map(|()| 0)
@@ -83,7 +83,19 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
 
 /// Commands that contact nobody never get here, and start without threads.
 fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime()?.block_on(work)
+}
+
+/// The same for commands that read Delta tables. A read that was given up goes on in a thread of its own until it is told,
+/// and it takes the end of the runtime for a crash that it must tell the world about: so the runtime ends with the process.
+fn on_runtime_of_readers<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    std::mem::forget(runtime);
+    done
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
-    runtime.block_on(work)
+    runtime.map_err(|error| Failure::new(format!("cannot start threads: {error}")))
 }
