@@ -9,7 +9,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::{PACE, known, tag_list, tags_of};
+use super::{PACE, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::tags::{self, Tags};
@@ -66,7 +66,7 @@ impl InstanceProfile {
             let request = iam.tag_instance_profile().instance_profile_name(name).set_tags(Some(tag_list(&put)?));
             request.send().await.map_err(|error| classify("iam:TagInstanceProfile", &error))?;
         }
-        let (has, wanted) = (known("role", &old.role)?, known("role", &new.role)?);
+        let (has, wanted) = (old.role.known()?, new.role.known()?);
         if has == wanted {
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl Resource for InstanceProfile {
         let what = format!("deleting the instance profile {id}");
         wait_until(call, &what, PACE, || async {
             let Some(live) = self.read(id).await? else { return Ok(Look::Ready(())) };
-            let role = known("role", &live.inputs.role)?;
+            let role = live.inputs.role.known()?;
             if !role.is_empty() {
                 self.remove_role(id, role).await?;
             }

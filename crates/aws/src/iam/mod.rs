@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use aws_sdk_iam::types::Tag;
 use percent_encoding::percent_decode_str;
-use pinfra_engine::value::Input;
 use pinfra_engine::{CloudError, ErrorKind};
 use serde_json::Value;
 
@@ -35,17 +34,6 @@ fn read_policy(operation: &str, document: &str) -> Result<Value, CloudError> {
     let text = percent_decode_str(document).decode_utf8().map_err(|error| wrong(error.to_string()))?;
     let policy: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     Ok(normalise_policy(&policy))
-}
-
-/// The name that a reference stood for; the engine resolves references before it calls.
-fn known<'a>(what: &str, input: &'a Input<String>) -> Result<&'a str, CloudError> {
-    match input {
-        Input::Known(name) => Ok(name),
-        Input::Reference(reference) => {
-            let message = format!("`{what}` still refers to `{reference}`, which is not known");
-            Err(CloudError::new(ErrorKind::Invalid, what, message))
-        }
-    }
 }
 
 fn tags_of(tags: &[Tag]) -> Tags {

@@ -10,7 +10,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{PACE, known, passes, read_policy};
+use super::{PACE, passes, read_policy};
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::wait::{Look, wait_until};
@@ -50,7 +50,7 @@ impl RolePolicy {
 
     /// `PutRolePolicy` makes and replaces alike.
     async fn put(&self, call: &Call, new: &RolePolicyInputs) -> Result<String, CloudError> {
-        let role = known("role", &new.role)?;
+        let role = new.role.known()?;
         let (what, document) = (format!("writing the policy {} of {role}", new.name), new.policy.to_string());
         wait_until(call, &what, PACE, || async {
             let request = self.clients.iam.put_role_policy().role_name(role).policy_name(&new.name);

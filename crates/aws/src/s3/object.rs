@@ -231,18 +231,7 @@ fn parts(id: &str) -> Result<(&str, &str), CloudError> {
 
 /// The bucket's name, which the engine has resolved.
 fn bucket_of(inputs: &ObjectInputs) -> Result<&str, CloudError> {
-    known(&inputs.bucket)
-}
-
-/// The value of an input that the engine has resolved before the call, or of one that is not known yet.
-pub(crate) fn known(input: &Input<String>) -> Result<&str, CloudError> {
-    match input {
-        Input::Known(value) => Ok(value),
-        Input::Reference(reference) => {
-            let message = format!("`{reference}` is not known yet");
-            Err(CloudError::new(ErrorKind::Invalid, reference.address.kind(), message))
-        }
-    }
+    Ok(inputs.bucket.known()?)
 }
 
 /// In hex, where it is a checksum of the whole object: a composite one ends in the number of parts.

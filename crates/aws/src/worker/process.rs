@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::heartbeat::{Heartbeat, Standing, look, standing};
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::s3::object::{delete, known, read_tags, write_tags};
+use crate::s3::object::{delete, read_tags, write_tags};
 use crate::s3::upload::query;
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
@@ -79,7 +79,7 @@ impl Process {
     }
 
     async fn write(&self, new: &ProcessInputs) -> Result<(), CloudError> {
-        let (bucket, instance) = (known(&new.bucket)?, known(&new.instance)?);
+        let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
         let request = self.clients.s3.put_object().bucket(bucket).key(manifest_key(&new.name));
         let request = request.content_type("application/json").metadata(INSTANCE, instance).tagging(query(&new.tags));
         let sent = request.body(ByteStream::from(manifest(new)?)).send().await;
@@ -120,7 +120,7 @@ impl Process {
     }
 
     async fn wait_until_well(&self, call: &Call, new: &ProcessInputs, manifest: &str) -> Result<(), CloudError> {
-        let (bucket, instance) = (known(&new.bucket)?, known(&new.instance)?);
+        let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
         let what = format!("waiting for the worker {} on {instance}", new.name);
         let failing_since: Mutex<Option<Instant>> = Mutex::new(None);
         let waited = wait_until(call, &what, PACE, || async {
@@ -196,7 +196,7 @@ impl Resource for Process {
 
     async fn create(&self, _call: &Call, new: &ProcessInputs) -> Result<String, CloudError> {
         self.write(new).await?;
-        Ok(format!("{}/{}", known(&new.bucket)?, new.name))
+        Ok(format!("{}/{}", new.bucket.known()?, new.name))
     }
 
     async fn settle(
@@ -237,7 +237,7 @@ impl Resource for Process {
     }
 
     async fn find(&self, new: &ProcessInputs) -> Result<Option<Found>, CloudError> {
-        let bucket = known(&new.bucket)?;
+        let bucket = new.bucket.known()?;
         let tags = read_tags(&self.clients.s3, bucket, &manifest_key(&new.name)).await?;
         let id = format!("{bucket}/{}", new.name);
         Ok(tags.map(|tags| Found { id, owner: tags::owner(&new.tags, &tags) }))
@@ -253,7 +253,7 @@ impl Resource for Process {
         let retagged = ProcessInputs { tags: new.tags.clone(), ..old.clone() };
         if retagged == *new {
             let key = manifest_key(&new.name);
-            return write_tags(&self.clients.s3, known(&new.bucket)?, &key, &new.tags).await;
+            return write_tags(&self.clients.s3, new.bucket.known()?, &key, &new.tags).await;
         }
         self.write(new).await
     }
@@ -290,7 +290,7 @@ impl Resource for Process {
 
 /// What the agent reads. The same inputs always make the same bytes.
 fn manifest(inputs: &ProcessInputs) -> Result<Vec<u8>, CloudError> {
-    let program = json!({ "key": known(&inputs.program_key)?, "sha256": inputs.program_sha256 });
+    let program = json!({ "key": inputs.program_key.known()?, "sha256": inputs.program_sha256 });
     let manifest = json!({ "name": inputs.name, "worker": inputs.worker, "program": program, "config": inputs.config });
     Ok(manifest.to_string().into_bytes())
 }
