@@ -50,6 +50,20 @@ where
     }
 }
 
+/// What a call answered, or `None` where it says that the object is not there.
+pub(crate) fn unless_gone<T>(answer: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// An answer without what the API always returns.
+pub(crate) fn incomplete(operation: &str, what: &str) -> CloudError {
+    CloudError::new(ErrorKind::Other, operation, format!("the answer has no {what}"))
+}
+
 /// Nobody listens at an endpoint that was set by hand.
 pub(crate) fn unreachable_endpoint(url: &str, why: &str) -> CloudError {
     CloudError::new(ErrorKind::Unreachable, format!("connecting to {url}"), why.to_owned())

@@ -10,10 +10,9 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::rest_api::no_id;
 use super::sending::{create_once, patch, through_conflicts, unretried};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
 
 /// What a stack asks for.
@@ -130,7 +129,7 @@ impl Resource for ApiKey {
             let request = request.enabled(new.enabled).set_tags(Some(new.tags.clone().into_iter().collect()));
             let made = request.customize().config_override(unretried()).send().await;
             let made = made.map_err(|error| classify("apigateway:CreateApiKey", &error))?;
-            made.id.ok_or_else(|| no_id("apigateway:CreateApiKey"))
+            made.id.ok_or_else(|| incomplete("apigateway:CreateApiKey", "id"))
         };
         create_once(send, || self.tagged(new)).await
     }

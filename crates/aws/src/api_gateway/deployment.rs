@@ -14,10 +14,9 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::rest_api::no_id;
 use super::sending::{create_once, through_conflicts, unretried};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete};
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +73,7 @@ impl Deployment {
             let request = self.clients.apigateway.create_deployment().rest_api_id(api).description(&description);
             let made = request.customize().config_override(unretried()).send().await;
             let made = made.map_err(|error| classify("apigateway:CreateDeployment", &error))?;
-            made.id.ok_or_else(|| no_id("apigateway:CreateDeployment"))
+            made.id.ok_or_else(|| incomplete("apigateway:CreateDeployment", "id"))
         };
         let find = || async {
             let newest = self.newest(api).await?.filter(|newest| newest.hash == hash);

@@ -16,7 +16,7 @@ use super::openapi::openapi;
 use super::sending::{create_once, patch, through_conflicts, unretried};
 use super::{live, names};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
 
 /// The largest page of a list (API reference).
@@ -184,7 +184,7 @@ impl Resource for RestApi {
             let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
             let made = request.customize().config_override(unretried()).send().await;
             let made = made.map_err(|error| classify("apigateway:CreateRestApi", &error))?;
-            made.id.ok_or_else(|| no_id("apigateway:CreateRestApi"))
+            made.id.ok_or_else(|| incomplete("apigateway:CreateRestApi", "id"))
         };
         create_once(send, || self.tagged(&new.tags)).await
     }
@@ -229,9 +229,4 @@ impl Resource for RestApi {
             _ => Ok(()),
         }
     }
-}
-
-/// An answer without what it must have.
-pub(super) fn no_id(operation: &str) -> CloudError {
-    CloudError::new(ErrorKind::Other, operation, "the answer has no id")
 }

@@ -8,9 +8,9 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::{bring_tags, from_sdk, incomplete, owned, specification, unless_gone};
+use super::{bring_tags, from_sdk, owned, specification};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::Tags;
 use crate::wait::{Look, Pace, wait_until};
 

@@ -19,9 +19,9 @@ use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Ow
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{bring_tags, filter, from_sdk, incomplete, owned, specification, unless_gone};
+use super::{bring_tags, filter, from_sdk, owned, specification};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::Tags;
 use crate::wait::{Look, Pace, wait_until};
 

@@ -7,9 +7,9 @@ use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::{bring_tags, from_sdk, incomplete, specification, unless_gone};
+use super::{bring_tags, from_sdk, specification};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 
 /// What a stack asks for.

@@ -6,8 +6,8 @@ pub mod key_pair;
 pub mod security_group;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use pinfra_engine::CloudError;
 use pinfra_engine::resource::{ADDRESS_TAG, STACK_TAG};
-use pinfra_engine::{CloudError, ErrorKind};
 
 use crate::clients::Clients;
 use crate::error::classify;
@@ -53,18 +53,4 @@ async fn bring_tags(clients: &Clients, id: &str, old: &Tags, new: &Tags) -> Resu
         request.send().await.map_err(|error| classify("ec2:DeleteTags", &error))?;
     }
     Ok(())
-}
-
-/// What a call answered, or `None` where it says that the object is not there.
-fn unless_gone<T>(answer: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// An answer without what the API always returns.
-fn incomplete(operation: &str, what: &str) -> CloudError {
-    CloudError::new(ErrorKind::Other, operation, format!("the answer has no {what}"))
 }

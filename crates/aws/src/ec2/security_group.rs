@@ -14,9 +14,9 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use super::{bring_tags, filter, from_sdk, incomplete, specification, unless_gone};
+use super::{bring_tags, filter, from_sdk, specification};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{PACE, passes, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, wait_until};
 
@@ -94,13 +94,13 @@ impl Role {
         while let Some(policy) = inline.next().await {
             let policy = policy.map_err(|error| classify("iam:ListRolePolicies", &error))?;
             let deleted = iam.delete_role_policy().role_name(name).policy_name(policy).send().await;
-            gone_is_fine(deleted.map_err(|error| classify("iam:DeleteRolePolicy", &error)))?;
+            unless_gone(deleted.map_err(|error| classify("iam:DeleteRolePolicy", &error)))?;
         }
         let mut attached = iam.list_attached_role_policies().role_name(name).into_paginator().items().send();
         while let Some(policy) = attached.next().await {
             let policy = policy.map_err(|error| classify("iam:ListAttachedRolePolicies", &error))?;
             let detached = iam.detach_role_policy().role_name(name).set_policy_arn(policy.policy_arn).send().await;
-            gone_is_fine(detached.map_err(|error| classify("iam:DetachRolePolicy", &error)))?;
+            unless_gone(detached.map_err(|error| classify("iam:DetachRolePolicy", &error)))?;
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Resource for Role {
                     gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
                     // A policy that was just taken away may hold it for a while; so may an instance profile.
                     held if held.kind == ErrorKind::Blocked => {
-                        gone_is_fine(self.strip(id).await)?;
+                        unless_gone(self.strip(id).await)?;
                         Ok(Look::Pending(format!("held ({})", held.message.trim_end_matches('.'))))
                     }
                     busy if busy.kind == ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
@@ -222,12 +222,5 @@ impl Resource for Role {
             }
         })
         .await
-    }
-}
-
-fn gone_is_fine<T>(answer: Result<T, CloudError>) -> Result<(), CloudError> {
-    match answer {
-        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::upload;
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
@@ -242,11 +242,8 @@ fn whole_checksum(base64: Option<&str>) -> Option<String> {
 /// The tags of an object; `None` when there is none.
 pub(crate) async fn read_tags(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Option<Tags>, CloudError> {
     let answer = s3.get_object_tagging().bucket(bucket).key(key).send().await;
-    match answer.map_err(|error| classify("s3:GetObjectTagging", &error)) {
-        Ok(answer) => Ok(Some(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = unless_gone(answer.map_err(|error| classify("s3:GetObjectTagging", &error)))?;
+    Ok(answer.map(|answer| answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()))
 }
 
 pub(crate) async fn write_tags(
@@ -269,10 +266,7 @@ pub(crate) async fn write_tags(
 /// Deletes an object; one that is not there, in a bucket that is not there, is deleted already.
 pub(crate) async fn delete(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<(), CloudError> {
     let answer = s3.delete_object().bucket(bucket).key(key).send().await;
-    match answer.map_err(|error| classify("s3:DeleteObject", &error)) {
-        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    unless_gone(answer.map_err(|error| classify("s3:DeleteObject", &error))).map(drop)
 }
 
 #[cfg(test)]
