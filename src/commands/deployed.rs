@@ -1,12 +1,19 @@
 //! What the state of a stack says about the parts that events run through: its bucket, its API, its machine, its
 //! tables. The commands that look at events start here, and need no stack file.
 
+use std::collections::HashMap;
+
+use bytes::Bytes;
 use pinfra_aws::Clients;
+use pinfra_engine::state::Place;
 use pinfra_engine::{Address, State};
 use pinfra_workers::config::{CleanedTable, Heartbeat};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::context::Context;
+use super::stacks::choose;
+use super::{local, plan, stacks};
 use crate::report::Failure;
 
 /// The parts of a stack that are recorded as made.
@@ -71,12 +78,45 @@ pub(super) async fn object<T: DeserializeOwned>(
     bucket: &str,
     key: &str,
 ) -> Result<Option<T>, Failure> {
+    let Some(fetched) = fetch(clients, bucket, key).await? else { return Ok(None) };
+    serde_json::from_slice(&fetched.body)
+        .map(Some)
+        .map_err(|error| Failure::new(format!("cannot read `s3://{bucket}/{key}`: {error}")))
+}
+
+/// An object as it is.
+pub(super) struct Fetched {
+    /// What was stored with it.
+    pub(super) metadata: HashMap<String, String>,
+    /// Its bytes.
+    pub(super) body: Bytes,
+}
+
+/// An object of the lake bucket, `None` when it is not there.
+pub(super) async fn fetch(clients: &Clients, bucket: &str, key: &str) -> Result<Option<Fetched>, Failure> {
     let answer = match clients.s3.get_object().bucket(bucket).key(key).send().await {
         Ok(answer) => answer,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
         Err(error) => return Err(pinfra_aws::error::classify("s3:GetObject", &error).into()),
     };
-    let broken = |error: &dyn std::fmt::Display| Failure::new(format!("cannot read `s3://{bucket}/{key}`: {error}"));
-    let body = answer.body.collect().await.map_err(|error| broken(&error))?.into_bytes();
-    serde_json::from_slice(&body).map(Some).map_err(|error| broken(&error))
+    let metadata = answer.metadata.unwrap_or_default();
+    let body = answer.body.collect().await;
+    let body = body.map_err(|error| Failure::new(format!("cannot read `s3://{bucket}/{key}`: {error}")))?;
+    Ok(Some(Fetched { metadata, body: body.into_bytes() }))
+}
+
+/// What is recorded of the stack that `given` names, and where it lives.
+pub(super) fn recorded(context: &Context, given: Option<&str>) -> Result<(State, Place), Failure> {
+    let chosen = choose(context, given)?;
+    chosen.state.and_then(|state| state.place.clone().map(|place| (state, place))).ok_or_else(|| {
+        Failure::new(format!("nothing of the stack `{}` is there", chosen.name)).hint("`pinfra up` makes it")
+    })
+}
+
+/// Clients of the account that the stack is in.
+pub(super) async fn connect(context: &Context, state: &State, place: &Place) -> Result<Clients, Failure> {
+    let connection = local::connect_if_running(context, stacks::recorded_target(place), &place.region).await?;
+    let clients = Clients::connect(&connection).await?;
+    plan::check_account(state, &clients)?;
+    Ok(clients)
 }

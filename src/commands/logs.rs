@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use pinfra_aws::Clients;
 
 use super::context::Context;
-use super::deployed::Deployed;
-use super::stacks::choose;
-use super::{local, plan, stacks};
+use super::deployed::{self, Deployed};
 use crate::report::{Failure, count, out};
 
 /// How often a log that is followed is looked at.
@@ -19,27 +18,20 @@ const OFFSET: &str = "offset";
 /// The end of a log.
 struct Tail {
     offset: u64,
-    text: Vec<u8>,
+    text: Bytes,
 }
 
 /// Prints the log of `worker`, and with `follow` what comes after.
 pub(super) async fn run(context: &Context, worker: &str, given: Option<&str>, follow: bool) -> Result<(), Failure> {
-    let chosen = choose(context, given)?;
-    let Some((state, place)) = chosen.state.and_then(|state| state.place.clone().map(|place| (state, place))) else {
-        return Err(
-            Failure::new(format!("nothing of the stack `{}` is there", chosen.name)).hint("`pinfra up` makes it")
-        );
-    };
+    let (state, place) = deployed::recorded(context, given)?;
     let deployed = Deployed::of(&state);
     let known = deployed.workers.iter().any(|name| name == worker);
     let (Some(bucket), Some(instance), true) = (&deployed.bucket, &deployed.instance, known) else {
         let names = if deployed.workers.is_empty() { "none".to_owned() } else { deployed.workers.join(", ") };
-        return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", chosen.name))
+        return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", state.stack))
             .hint(format!("it has {names}")));
     };
-    let connection = local::connect_if_running(context, stacks::recorded_target(&place), &place.region).await?;
-    let clients = Clients::connect(&connection).await?;
-    plan::check_account(&state, &clients)?;
+    let clients = deployed::connect(context, &state, &place).await?;
     let key = format!("_pinfra/agents/{instance}/logs/{worker}.log");
     let mut printed = 0;
     let mut first = true;
@@ -78,13 +70,7 @@ fn print(tail: &Tail, printed: u64, first: bool) -> Result<u64, Failure> {
 }
 
 async fn tail(clients: &Clients, bucket: &str, key: &str) -> Result<Option<Tail>, Failure> {
-    let answer = match clients.s3.get_object().bucket(bucket).key(key).send().await {
-        Ok(answer) => answer,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
-        Err(error) => return Err(pinfra_aws::error::classify("s3:GetObject", &error).into()),
-    };
-    let offset = answer.metadata().and_then(|metadata| metadata.get(OFFSET)?.parse().ok()).unwrap_or(0);
-    let body = answer.body.collect().await;
-    let text = body.map_err(|error| Failure::new(format!("cannot read `s3://{bucket}/{key}`: {error}")))?.to_vec();
-    Ok(Some(Tail { offset, text }))
+    let Some(fetched) = deployed::fetch(clients, bucket, key).await? else { return Ok(None) };
+    let offset = fetched.metadata.get(OFFSET).and_then(|offset| offset.parse().ok()).unwrap_or(0);
+    Ok(Some(Tail { offset, text: fetched.body }))
 }

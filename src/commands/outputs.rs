@@ -1,13 +1,12 @@
 //! `pinfra outputs`: what programs need to know of a stack.
 
-use pinfra_aws::Clients;
 use pinfra_aws::error::classify;
 use pinfra_engine::State;
 use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::stacks::choose;
-use super::{local, stacks};
+use super::{deployed, local, stacks};
 use crate::report::{Failure, out};
 use crate::spec::Target;
 
@@ -100,9 +99,7 @@ fn of(context: &Context, state: &State) -> Vec<Output> {
 /// The value of an API key, from API Gateway, which alone has it.
 async fn api_key_value(context: &Context, state: &State, id: &str) -> Result<String, Failure> {
     let Some(place) = &state.place else { return Err(Failure::new("it is not recorded where the stack lives")) };
-    let connection = local::connect_if_running(context, stacks::recorded_target(place), &place.region).await?;
-    let clients = Clients::connect(&connection).await?;
-    super::plan::check_account(state, &clients)?;
+    let clients = deployed::connect(context, state, place).await?;
     let answer = clients.apigateway.get_api_key().api_key(id).include_value(true).send().await;
     let answer = answer.map_err(|error| Failure::from(classify("apigateway:GetApiKey", &error)))?;
     answer.value.ok_or_else(|| Failure::new("API Gateway gave the key without its value"))

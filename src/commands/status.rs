@@ -16,9 +16,9 @@ use pinfra_workers::query::{TableSet, query};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::deployed::Deployed;
+use super::deployed::{self, Deployed};
 use super::stacks::choose;
-use super::{events, local, plan, stacks};
+use super::{events, plan};
 use crate::report::{Failure, count};
 
 /// Shows the stack that `given` names. Returns whether it is healthy.
@@ -36,10 +36,7 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         return Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
             .hint("run `pinfra up` with its stack file"));
     };
-    let target = stacks::recorded_target(&place);
-    let connection = local::connect_if_running(context, target, &place.region).await?;
-    let clients = Clients::connect(&connection).await?;
-    plan::check_account(&state, &clients)?;
+    let clients = deployed::connect(context, &state, &place).await?;
     let catalog = catalog(&clients);
     let observed = observe(&Graph::default(), &state, &catalog).await;
     let observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;

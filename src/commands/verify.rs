@@ -14,8 +14,6 @@ use uuid::Uuid;
 use super::context::Context;
 use super::deployed::{self, Deployed};
 use super::post::Poster;
-use super::stacks::choose;
-use super::{local, plan, stacks};
 use crate::report::{Failure, columns};
 
 /// How often the lake is asked whether the probe is there.
@@ -32,15 +30,8 @@ struct Hops {
 
 /// Probes the stack that `given` names.
 pub(super) async fn run(context: &Context, given: Option<&str>, limit: Duration) -> Result<(), Failure> {
-    let chosen = choose(context, given)?;
-    let Some((state, place)) = chosen.state.and_then(|state| state.place.clone().map(|place| (state, place))) else {
-        return Err(
-            Failure::new(format!("nothing of the stack `{}` is there", chosen.name)).hint("`pinfra up` makes it")
-        );
-    };
-    let connection = local::connect_if_running(context, stacks::recorded_target(&place), &place.region).await?;
-    let clients = Clients::connect(&connection).await?;
-    plan::check_account(&state, &clients)?;
+    let (state, place) = deployed::recorded(context, given)?;
+    let clients = deployed::connect(context, &state, &place).await?;
     let deployed = Deployed::of(&state);
     if let Some(missing) = missing(&deployed) {
         return Err(Failure::new(format!("there is no path to probe: {missing}"))

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
 /// Contents of files, as hashes where they are large. Whoever plans collects them; expanding opens no file.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -36,11 +34,4 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The SHA-256 of its content, in hex.
     pub sha256: String,
-}
-
-impl Facts {
-    /// The SHA-256 of a text, in hex.
-    pub(super) fn hash(&self, text: &str) -> String {
-        hex::encode(Sha256::digest(text))
-    }
 }

@@ -14,6 +14,7 @@ use pinfra_workers::config::{
     ApiAuth, ApiTarget, CleanedTable, CleanerConfig, EmulatedTable, EmulatorConfig, Program, Source,
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Facts, client, lake, names, node};
 use crate::spec::{self, Cleaner, Emulator, EventSource, Stack, Table, Workers};
@@ -130,7 +131,7 @@ fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
         object(
             "agent",
             "_pinfra/agent.json".to_owned(),
-            facts.hash(&agent),
+            hex::encode(Sha256::digest(&agent)),
             None,
             Some(agent.clone()),
             "application/json",

@@ -13,7 +13,7 @@ use pinfra_aws::iam::role::RoleInputs;
 use pinfra_aws::iam::role_policy::RolePolicyInputs;
 use pinfra_aws::policy::{allow, normalise_policy, service_trust};
 use pinfra_engine::state::Place;
-use pinfra_engine::value::{Input, Reference};
+use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Node};
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub(super) fn key_address() -> Address {
 
 /// The API with what it takes to call it.
 pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place) -> Vec<Node> {
-    let document = document::document(place, api, &output(role_address(), "arn"));
+    let document = document::document(place, api, &Input::output(role_address(), "arn"));
     let mut nodes = vec![
         role(stack, api, place),
         policy(stack, api, place),
@@ -101,7 +101,7 @@ fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
     }
     statements.extend(streams::may_use_key(stack, place, "kms:GenerateDataKey"));
     let inputs = RolePolicyInputs {
-        role: output(role_address(), "name"),
+        role: Input::output(role_address(), "name"),
         name: "streams".to_owned(),
         policy: allow(&statements),
     };
@@ -112,15 +112,15 @@ fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
 
 /// A deployment freezes an API that can be called, so it comes after what its role may do.
 fn deployment(stack: &Stack, api: &Api, document_hash: String) -> Node {
-    let inputs = DeploymentInputs { rest_api: output(rest_api(), "id"), document_hash };
+    let inputs = DeploymentInputs { rest_api: Input::output(rest_api(), "id"), document_hash };
     let made = node(stack, deployment_address(), &inputs, BTreeSet::new(), api.place);
     Node { after: vec![policy_address()], ..made }
 }
 
 fn stage(stack: &Stack, api: &Api) -> Node {
     let inputs = StageInputs {
-        rest_api: output(rest_api(), "id"),
-        deployment: output(deployment_address(), "deployment_id"),
+        rest_api: Input::output(rest_api(), "id"),
+        deployment: Input::output(deployment_address(), "deployment_id"),
         name: api.stage.get().clone(),
         throttle_rate: Some(THROTTLE_RATE),
         throttle_burst: Some(THROTTLE_BURST),
@@ -145,8 +145,11 @@ fn usage_plan(stack: &Stack, api: &Api) -> Node {
     let inputs = UsagePlanInputs {
         name: (*stack.name).clone(),
         description: format!("who may send events to the stack {}", *stack.name),
-        stages: vec![PlanStage { rest_api: output(rest_api(), "id"), stage: output(stage_address(), "name") }],
-        keys: vec![output(key_address(), "id")],
+        stages: vec![PlanStage {
+            rest_api: Input::output(rest_api(), "id"),
+            stage: Input::output(stage_address(), "name"),
+        }],
+        keys: vec![Input::output(key_address(), "id")],
         throttle: None,
         quota: None,
         tags: tags(stack, &address),
@@ -165,10 +168,6 @@ fn deployment_address() -> Address {
 
 pub(super) fn stage_address() -> Address {
     Address::new("api_gateway/stage", "api")
-}
-
-fn output(address: Address, output: &str) -> Input<String> {
-    Input::Reference(Reference { address, output: output.to_owned() })
 }
 
 fn secrets(fields: &[(bool, &str)]) -> BTreeSet<String> {
