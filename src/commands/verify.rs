@@ -99,7 +99,8 @@ async fn one(
 ) -> Result<Hops, Failure> {
     let event = json!({ table.key.as_str(): 0, PROBE_FIELD: id });
     let (started, sent) = (Instant::now(), OffsetDateTime::now_utc());
-    poster.post_until(&table.stream, &event, deadline).await?;
+    let stream = table.stream.as_deref().unwrap_or_default();
+    poster.post_until(stream, &event, deadline).await?;
     let accepted = started.elapsed();
     let bucket = deployed.bucket.as_deref().unwrap_or_default();
     let key = format!("_pinfra/probes/{id}/{}.json", table.name);

@@ -25,7 +25,12 @@ pub(super) fn stream(stack: &Stack, table: &str) -> String {
     format!("{}-{table}", *stack.name)
 }
 
-/// The same as an ARN.
+/// The topic of a table.
+pub(super) fn topic(stack: &Stack, table: &str) -> String {
+    format!("{}.{table}", *stack.name)
+}
+
+/// The ARN of the stream of a table.
 pub(super) fn stream_arn(stack: &Stack, table: &str, place: &Place) -> String {
     let partition = pinfra_aws::clients::partition(&place.region);
     format!("arn:{partition}:kinesis:{}:{}:stream/{}", place.region, place.account, stream(stack, table))

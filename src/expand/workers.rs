@@ -177,7 +177,8 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
         name: table.name.value.clone(),
         key: table.key.value.clone(),
         source: source_table(&table.name).to_owned(),
-        stream: names::stream(stack, &table.name),
+        stream: stack.streams.is_some().then(|| names::stream(stack, &table.name)),
+        topic: stack.cluster.is_some().then(|| names::topic(stack, &table.name)),
     });
     let auth = match stack.api.as_ref().map(|api| api.auth.get()) {
         // The id stands in for the reference below: the worker's type knows texts only.
@@ -234,7 +235,8 @@ fn cleaner_process(stack: &Stack, cleaner: &Cleaner, place: &Place, facts: &Fact
     let cleaned = stack.tables.iter().map(|table| CleanedTable {
         name: table.name.value.clone(),
         key: table.key.value.clone(),
-        stream: names::stream(stack, &table.name),
+        stream: stack.streams.is_some().then(|| names::stream(stack, &table.name)),
+        topic: stack.connector.is_some().then(|| names::topic(stack, &table.name)),
         sql: facts.cleaning.get(&table.name.value).cloned().unwrap_or_default(),
     });
     let config = CleanerConfig {
@@ -242,6 +244,7 @@ fn cleaner_process(stack: &Stack, cleaner: &Cleaner, place: &Place, facts: &Fact
         region: place.region.clone(),
         tables: cleaned.collect(),
         streaming: *cleaner.streaming.get(),
+        schedule: cleaner.schedule.as_ref().map(|schedule| schedule.get().clone()),
         commit_ms: *cleaner.commit_ms.get(),
         commit_records: COMMIT_RECORDS,
         port: port(cleaner.port.as_ref()),
@@ -251,6 +254,7 @@ fn cleaner_process(stack: &Stack, cleaner: &Cleaner, place: &Place, facts: &Fact
     let from_env = [
         (cleaner.streaming.from_env, "streaming"),
         (cleaner.commit_ms.from_env, "commit_ms"),
+        (cleaner.schedule.as_ref().is_some_and(|schedule| schedule.from_env), "schedule"),
         (cleaner.port.as_ref().is_some_and(|port| port.from_env), "port"),
     ];
     secrets.extend(from_env.iter().filter(|(from_env, _)| *from_env).map(|(_, field)| format!("config.{field}")));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::resource::{KindInfo, OnChange};
-use crate::value::{as_reference, has_secret, join, redact};
+use crate::value::{has_secret, join, redact, unknown};
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -115,18 +115,18 @@ fn compare(before: Option<&Value>, after: Option<&Value>, path: &str, differs: D
     }
 }
 
-/// The fields of an object; a reference has none.
+/// The fields of an object; what is not known yet has none.
 fn fields(value: Option<&Value>) -> Option<&Map<String, Value>> {
     let value = value?;
-    value.as_object().filter(|_| as_reference(value).is_none())
+    value.as_object().filter(|_| unknown(value).is_none())
 }
 
 fn shown(value: Option<&Value>, secret: bool) -> Shown {
     match value {
         None | Some(Value::Null) => Shown::Absent,
         Some(_) if secret => Shown::Secret,
-        Some(value) => match as_reference(value) {
-            Some(reference) => Shown::Unknown(reference.to_string()),
+        Some(value) => match unknown(value) {
+            Some(source) => Shown::Unknown(source),
             None => Shown::Value(value.clone()),
         },
     }

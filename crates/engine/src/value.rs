@@ -15,6 +15,8 @@ use crate::{Address, CloudError, ErrorKind};
 
 /// The JSON key under which a reference stands in inputs.
 const REFERENCE: &str = "$ref";
+/// The JSON key under which the parts of a text stand that has references in it.
+const JOIN: &str = "$join";
 /// The JSON key under which the hash of a secret stands in state.
 const SECRET: &str = "$secret";
 /// Beside it, an empty value of the secret's type.
@@ -95,6 +97,38 @@ pub fn as_reference(value: &Value) -> Option<Reference> {
     Some(Reference { address: address.parse().ok()?, output: output.to_owned() })
 }
 
+/// A text made of `parts`, each a text or a reference to one: it is known once all of them are.
+pub fn joined(parts: impl IntoIterator<Item = Input<String>>) -> Value {
+    let parts = parts.into_iter().map(|part| match part {
+        Input::Known(text) => Value::String(text),
+        Input::Reference(reference) => Value::from_iter([(REFERENCE, reference.to_string())]),
+    });
+    Value::from_iter([(JOIN, Value::Array(parts.collect()))])
+}
+
+/// The parts of a text that has references in it, if that is what `value` is.
+fn parts(value: &Value) -> Option<&Vec<Value>> {
+    value.as_object().filter(|map| map.len() == 1)?.get(JOIN)?.as_array()
+}
+
+/// `value`, or the text that its parts make where all of them are known.
+pub(crate) fn join_known(value: Value) -> Value {
+    let known = parts(&value).and_then(|parts| parts.iter().map(Value::as_str).collect::<Option<String>>());
+    known.map_or(value, Value::String)
+}
+
+/// What stands for a value that other resources' outputs will tell: the reference, or a text with references in it.
+pub(crate) fn unknown(value: &Value) -> Option<String> {
+    if let Some(reference) = as_reference(value) {
+        return Some(reference.to_string());
+    }
+    let part = |part: &Value| match as_reference(part) {
+        Some(reference) => format!("<{reference}>"),
+        None => part.as_str().unwrap_or_default().to_owned(),
+    };
+    Some(parts(value)?.iter().map(part).collect())
+}
+
 /// Every reference inside `value`, with the path of the field it stands in.
 pub fn references(value: &Value) -> Vec<(String, Reference)> {
     let mut found = Vec::new();
@@ -132,7 +166,7 @@ pub fn resolve(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> R
             for (key, inner) in map {
                 resolved.insert(key.clone(), resolve(inner, lookup)?);
             }
-            Value::Object(resolved)
+            join_known(Value::Object(resolved))
         }
         Value::Array(items) => {
             Value::Array(items.iter().map(|inner| resolve(inner, lookup)).collect::<Result<_, _>>()?)
@@ -249,6 +283,17 @@ mod tests {
         let resolved = resolve(&inputs, &|r| Some(json!(format!("<{}>", r.output)))).unwrap();
         assert_eq!(resolved, json!({"a": "<arn>", "b": [1, "<name>"]}));
         assert_eq!(resolve(&inputs, &|_| None).unwrap_err().output, "arn");
+    }
+
+    #[test]
+    fn a_text_with_a_reference_in_it_is_known_once_that_is() {
+        let topic = Input::output(Address::new("msk/cluster", "pins"), "prefix");
+        let inputs = json!({ "resource": [joined([topic, Input::Known("/pin".to_owned())])] });
+        let found: Vec<_> = references(&inputs).into_iter().map(|(_, r)| r.output).collect();
+        assert_eq!(found, ["prefix"]);
+        assert_eq!(unknown(&inputs["resource"][0]).unwrap(), "<msk/cluster.pins#prefix>/pin");
+        let resolved = resolve(&inputs, &|_| Some(json!("arn:topic"))).unwrap();
+        assert_eq!(resolved, json!({"resource": ["arn:topic/pin"]}));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub const PROBE_FIELD: &str = "_pinfra_probe";
 pub enum WorkerKind {
     /// Posts source rows to the API.
     Emulator,
+    /// Takes records over HTTP and produces them to Kafka.
+    Gateway,
     /// Cleans events into Delta tables.
     Cleaner,
 }
@@ -55,7 +57,7 @@ pub struct Manifest {
     pub worker: WorkerKind,
     /// What runs it.
     pub program: Program,
-    /// [`EmulatorConfig`] or [`CleanerConfig`].
+    /// [`EmulatorConfig`], [`GatewayConfig`] or [`CleanerConfig`].
     pub config: Value,
 }
 
@@ -196,8 +198,12 @@ pub struct EmulatedTable {
     pub key: String,
     /// The table of the source that has its rows, such as `pinterest_data`.
     pub source: String,
-    /// The Kinesis stream that takes them.
-    pub stream: String,
+    /// The Kinesis stream that takes them, where the stack has that path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// The Kafka topic that takes them, where the stack has that path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
 }
 
 /// The API that takes events.
@@ -227,6 +233,45 @@ pub enum ApiAuth {
     None,
 }
 
+/// How the gateway runs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// The region of the cluster.
+    pub region: String,
+    /// Where the brokers are, such as `b-1.pins.….amazonaws.com:9098,b-2.…:9098`.
+    pub bootstrap: String,
+    /// How the brokers know the gateway.
+    pub security: KafkaSecurity,
+    /// The port it answers on.
+    pub port: u16,
+    /// What every request has to carry in the header `x-pinfra-gateway`; nothing is asked for when absent.
+    pub secret: Option<String>,
+    /// The table of each topic that is counted.
+    pub topics: BTreeMap<String, String>,
+    /// The connector's consumer group: how far it has stored the topics is told along.
+    pub group: Option<String>,
+    /// The loopback port of its report; any free one when absent.
+    pub report_port: Option<u16>,
+}
+
+impl std::fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let config = (&self.bootstrap, self.security, self.port, &self.topics);
+        f.debug_tuple("GatewayConfig").field(&config).finish()
+    }
+}
+
+/// How brokers know a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KafkaSecurity {
+    /// TLS, and a token signed with the credentials of a role (SASL/OAUTHBEARER).
+    Iam,
+    /// Not at all, and in the clear.
+    Plaintext,
+}
+
 /// How the cleaner runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -239,6 +284,9 @@ pub struct CleanerConfig {
     pub tables: Vec<CleanedTable>,
     /// Clean what is in the streams as it comes.
     pub streaming: bool,
+    /// When to clean what the connector has stored, as a cron expression in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// What was read is to be visible in the table after so many milliseconds.
     pub commit_ms: u32,
     /// A commit is also made once so many records wait for it.
@@ -255,8 +303,12 @@ pub struct CleanedTable {
     pub name: String,
     /// The field of an event that identifies a row.
     pub key: String,
-    /// The Kinesis stream it comes from.
-    pub stream: String,
+    /// The Kinesis stream it comes from, where the stack has that path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// The Kafka topic whose objects it comes from, where the stack has that path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
     /// The cleaning SQL.
     pub sql: String,
 }

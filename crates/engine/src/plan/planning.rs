@@ -10,7 +10,7 @@ use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
 use crate::resource::{Catalog, KindInfo, LiveValue, OnChange};
 use crate::state::{Entry, Record, State, Status};
-use crate::value::{Reference, as_reference, redact, references};
+use crate::value::{Reference, as_reference, join_known, redact, references};
 use crate::{Address, Graph, Node};
 
 /// What one resource needs done, before edges are drawn.
@@ -92,7 +92,9 @@ impl Planning<'_> {
         match inputs {
             Value::Object(map) => match as_reference(inputs) {
                 Some(reference) => self.output(&reference).unwrap_or_else(|| inputs.clone()),
-                None => Value::Object(map.iter().map(|(k, v)| (k.clone(), self.resolve_known(v))).collect()),
+                None => {
+                    join_known(Value::Object(map.iter().map(|(k, v)| (k.clone(), self.resolve_known(v))).collect()))
+                }
             },
             Value::Array(items) => Value::Array(items.iter().map(|v| self.resolve_known(v)).collect()),
             other => other.clone(),

@@ -41,6 +41,7 @@ impl Child {
         let output = pipe::Receiver::from_owned_fd(output.into())?;
         let kind = match kind {
             WorkerKind::Emulator => "emulator",
+            WorkerKind::Gateway => "gateway",
             WorkerKind::Cleaner => "cleaner",
         };
         let mut command = Command::new(program);

@@ -100,11 +100,13 @@ pub async fn run_with(
     let broom = Arc::new(Semaphore::new(1));
     let mut tables = JoinSet::new();
     for table in &config.tables {
+        let Some(stream) = &table.stream else { continue };
         let index = Index::open(&folder.join(format!("known-{}.redb", table.name)));
         let index = index.map_err(|error| CleanerError::Folder(std::io::Error::other(error)))?;
         let job = Job {
             config: config.clone(),
             table: table.clone(),
+            stream: stream.clone(),
             lake: lake.clone(),
             kinesis: kinesis.clone(),
             health: health.clone(),

@@ -49,6 +49,8 @@ const ANNOUNCE: Duration = Duration::from_secs(5);
 pub(crate) struct Job {
     pub(crate) config: Arc<CleanerConfig>,
     pub(crate) table: CleanedTable,
+    /// The stream that it comes from.
+    pub(crate) stream: String,
     pub(crate) lake: Lake,
     pub(crate) kinesis: Client,
     pub(crate) health: Health,
@@ -82,14 +84,14 @@ impl Job {
     }
 
     async fn clean(&self, index: &mut Index, stop: &CancellationToken) -> Result<(), TableError> {
-        let CleanedTable { name, key, stream, sql } = &self.table;
+        let CleanedTable { name, key, sql, .. } = &self.table;
         let cleaning = Cleaning::new(name, key, sql).await;
         let cleaning = cleaning.map_err(|source| TableError::Sql { table: name.clone(), source })?;
         let url = self.lake.table_url(TableSet::Stream.name(), name);
         let mut ledger = Ledger::open(&self.lake, &url, &cleaning.schema()).await?;
         index.follow(&mut ledger).await?;
         self.tell_counters(&ledger);
-        let stream = Stream::named(&self.kinesis, stream).await?;
+        let stream = Stream::named(&self.kinesis, &self.stream).await?;
         say(&format!("table `{name}`: cleaning what is in stream `{}`", stream.name));
         let writer = Writer {
             table: name.clone(),
@@ -131,7 +133,7 @@ impl Job {
     }
 
     fn tell_counters(&self, ledger: &Ledger) {
-        for (name, count) in apps::counters(ledger, &self.table.stream) {
+        for (name, count) in apps::counters(ledger, &self.stream) {
             self.health.teller().set(&self.table.name, name, count);
         }
     }
@@ -327,7 +329,7 @@ impl Run<'_> {
     /// Whether records after the last one that was read may have left the stream meanwhile: Kinesis does not say so, it
     /// goes on at the oldest record that it has.
     async fn may_be_lost(&self, shard: &str, arrived_ms: i64) -> Result<Option<String>, TableError> {
-        let stream = &self.job.table.stream;
+        let stream = &self.job.stream;
         let arrived = OffsetDateTime::from_unix_timestamp_nanos(i128::from(arrived_ms) * 1_000_000);
         let age = OffsetDateTime::now_utc() - arrived.unwrap_or_else(|_| OffsetDateTime::now_utc());
         // The shortest retention there is: within it nothing can be lost, and nobody need be asked.

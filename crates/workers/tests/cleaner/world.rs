@@ -128,7 +128,8 @@ impl Cleaner {
         let table = |(name, stream): &(&str, &str)| CleanedTable {
             name: (*name).to_owned(),
             key: "index".to_owned(),
-            stream: (*stream).to_owned(),
+            stream: Some((*stream).to_owned()),
+            topic: None,
             sql: SQL.to_owned(),
         };
         CleanerConfig {
@@ -136,6 +137,7 @@ impl Cleaner {
             region: "us-east-1".to_owned(),
             tables: tables.iter().map(table).collect(),
             streaming: true,
+            schedule: None,
             commit_ms: 200,
             commit_records: 60,
             port: None,

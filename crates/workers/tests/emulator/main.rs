@@ -21,7 +21,8 @@ const SEED: u64 = 7;
 
 fn table(name: &str, key: &str, source: &str) -> EmulatedTable {
     let text = str::to_owned;
-    EmulatedTable { name: text(name), key: text(key), source: text(source), stream: format!("streaming-{name}") }
+    let stream = Some(format!("streaming-{name}"));
+    EmulatedTable { name: text(name), key: text(key), source: text(source), stream, topic: None }
 }
 
 fn three_tables() -> Vec<EmulatedTable> {
