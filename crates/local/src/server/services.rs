@@ -20,7 +20,8 @@ use crate::settings::Settings;
 /// All that can be asked for.
 pub(super) struct Services {
     by_name: HashMap<&'static str, Arc<dyn Service>>,
-    ec2: Ec2,
+    /// Asked for where instances are reached.
+    pub(super) ec2: Ec2,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
     /// Asked before every call of a role.
