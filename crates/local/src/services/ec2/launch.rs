@@ -14,8 +14,8 @@ use super::region::Region;
 use super::tags::{self, Tags};
 use super::volume::{Attachment, Volume};
 use super::{Profiles, Request, errors, ids};
-use crate::machine::own_address;
 use crate::credentials::ACCOUNT;
+use crate::machine::own_address;
 use crate::wire::error::ApiError;
 
 /// Of user data, before it is made base64 ("Run commands when you launch an EC2 instance", EC2 user guide).

@@ -78,8 +78,7 @@ impl Region {
             ids::KEY_PAIR => self.key_pairs.contains_key(id),
             ids::ALLOCATION => self.addresses.contains_key(id),
             ids::INTERFACE => {
-                self.interfaces.contains_key(id)
-                    || self.instances.values().any(|instance| instance.interface_id == id)
+                self.interfaces.contains_key(id) || self.instances.values().any(|instance| instance.interface_id == id)
             }
             ids::VPC_ENDPOINT => self.endpoints.contains_key(id),
             _ => self.network().has(id),

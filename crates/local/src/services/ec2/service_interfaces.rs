@@ -132,8 +132,7 @@ impl ServiceInterface {
     /// As `DescribeNetworkInterfaces` shows it.
     pub(super) fn view(&self, region: &Region) -> Value {
         let named = self.groups.iter().filter_map(|id| region.groups.get(id));
-        let groups: Vec<Value> =
-            named.map(|group| json!({"GroupId": group.id, "GroupName": group.name})).collect();
+        let groups: Vec<Value> = named.map(|group| json!({"GroupId": group.id, "GroupName": group.name})).collect();
         let dns = region.private_dns(&self.private_ip);
         json!({
             "NetworkInterfaceId": self.id, "SubnetId": self.subnet, "VpcId": region.network().vpc_id(),
