@@ -52,6 +52,11 @@ impl<'a> Brokers<'a> {
         }
     }
 
+    /// The ARNs of the topics of all tables.
+    pub(super) fn topic_arns(&self) -> Vec<Value> {
+        self.stack.tables.iter().map(|table| self.topic_arn(&names::topic(self.stack, &table.name))).collect()
+    }
+
     /// The ARN of the topic of that name.
     pub(super) fn topic_arn(&self, topic: &str) -> Value {
         self.below("topic", "topics_arn", topic)
@@ -147,7 +152,7 @@ fn configuration(stack: &Stack, cluster: &Cluster) -> Option<Node> {
         name: (*stack.name).clone(),
         kafka_versions: vec![cluster.kafka_version.get().clone()],
         properties: properties.map(|(key, value)| (key.to_owned(), value)).into(),
-        description: configuration::description(&stack.name, &address),
+        description: configuration::ownership(&stack.name, &address),
     };
     let secrets = secret(&[
         (cluster.kafka_version.from_env, "kafka_versions"),

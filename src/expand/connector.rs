@@ -145,15 +145,11 @@ fn policy(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) ->
     let mut statements = vec![json!({
         "Effect": "Allow", "Action": ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"], "Resource": brokers.arn(),
     })];
-    for table in &stack.tables {
-        let topic = brokers.topic_arn(&names::topic(stack, &table.name));
-        let actions = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"];
-        statements.push(json!({"Effect": "Allow", "Action": actions, "Resource": topic}));
-    }
+    let of_topics = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"];
+    statements.push(json!({"Effect": "Allow", "Action": of_topics, "Resource": brokers.topic_arns()}));
     let of_groups = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"];
-    for group in [names::group(stack), "__amazon_msk_connect_*".to_owned()] {
-        statements.push(json!({"Effect": "Allow", "Action": of_groups, "Resource": brokers.group_arn(&group)}));
-    }
+    let groups = [&names::group(stack), "__amazon_msk_connect_*"].map(|group| brokers.group_arn(group));
+    statements.push(json!({"Effect": "Allow", "Action": of_groups, "Resource": groups}));
     statements.push(json!({
         "Effect": "Allow",
         "Action": [

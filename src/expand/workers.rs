@@ -117,16 +117,12 @@ fn may_post(stack: &Stack) -> Option<Value> {
 fn may_produce(stack: &Stack, facts: &Facts) -> Vec<Value> {
     let brokers = Brokers::of(stack, facts);
     let of_cluster = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"];
-    let mut statements = vec![json!({"Effect": "Allow", "Action": of_cluster, "Resource": brokers.arn()})];
-    for table in &stack.tables {
-        let of_topic = [
-            "kafka-cluster:DescribeTopic",
-            "kafka-cluster:DescribeTopicDynamicConfiguration",
-            "kafka-cluster:WriteData",
-        ];
-        let topic = brokers.topic_arn(&names::topic(stack, &table.name));
-        statements.push(json!({"Effect": "Allow", "Action": of_topic, "Resource": topic}));
-    }
+    let of_topics =
+        ["kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:WriteData"];
+    let mut statements = vec![
+        json!({"Effect": "Allow", "Action": of_cluster, "Resource": brokers.arn()}),
+        json!({"Effect": "Allow", "Action": of_topics, "Resource": brokers.topic_arns()}),
+    ];
     if stack.connector.is_some() {
         let group = brokers.group_arn(&names::group(stack));
         statements.push(json!({"Effect": "Allow", "Action": "kafka-cluster:DescribeGroup", "Resource": group}));

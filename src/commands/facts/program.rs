@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files::{absolute, cannot, hash_of};
+use super::files::{absolute, cannot};
 use crate::commands::context::Context;
 use crate::expand::ProgramFile;
 use crate::report::Failure;
@@ -171,6 +171,7 @@ fn check_runs_on(program: &Path, instance_type: &str) -> Result<(), Failure> {
 mod tests {
     use flate2::read::MultiGzDecoder;
 
+    use super::super::files::hash_of;
     use super::*;
 
     #[test]

@@ -2,4 +2,5 @@
 
 pub mod cluster;
 pub mod configuration;
+pub mod existing;
 pub mod topic;
