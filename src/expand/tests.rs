@@ -112,6 +112,33 @@ fn a_cluster_or_a_bucket_that_exists_is_none_of_ours() {
     }
 }
 
+#[test]
+fn nothing_waits_for_the_cluster_that_can_do_without() {
+    let graph = graph(&format!(
+        "name: dev\n{TABLES}\nstreams: {{}}\ncluster: {{}}\nlake: {{}}\nconnector: {{}}\nclient: {{}}\napi: {{}}\nworkers: {{ gateway: {{}}, emulator: {{}}, cleaner: {{}} }}\n"
+    ));
+    let mut waiting = BTreeSet::new();
+    let mut more = vec!["msk/cluster.cluster".parse().unwrap()];
+    while let Some(address) = more.pop() {
+        for node in graph.nodes().filter(|node| graph.needs(&node.address).any(|need| *need == address)) {
+            if waiting.insert(node.address.to_string()) {
+                more.push(node.address.clone());
+            }
+        }
+    }
+    let expected = [
+        "iam/role_policy.connector",
+        "iam/role_policy.gateway",
+        "msk/topic.geo",
+        "msk/topic.pin",
+        "msk/topic.user",
+        "msk_connect/connector.s3",
+        "worker/process.emulator",
+        "worker/process.gateway",
+    ];
+    assert_eq!(waiting.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
 /// The inputs with what stands at these paths taken out.
 fn without(inputs: &Value, secrets: &BTreeSet<String>) -> Value {
     let mut open = inputs.clone();
@@ -134,7 +161,7 @@ fn roles_name_what_they_may_touch() {
         .filter(|node| node.address.kind() == "iam/role_policy")
         .filter_map(|node| node.inputs.get("policy"))
         .collect();
-    assert_eq!(policies.len(), 3);
+    assert_eq!(policies.len(), 4);
     for policy in policies {
         let text = policy.to_string();
         assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#""Action":"*""#), "{text}");

@@ -32,12 +32,13 @@ const COMMIT_RECORDS: u32 = 50_000;
 
 /// The program, what the role may do, and the workers themselves.
 pub(super) fn nodes(stack: &Stack, workers: &Workers, place: &Place, facts: &Facts) -> Vec<Node> {
-    let mut nodes = vec![policy(stack, workers, place, facts)];
+    let mut nodes = vec![policy(stack, workers, place)];
     nodes.extend(objects(stack, workers, facts));
     if let Some(emulator) = &workers.emulator {
         nodes.push(emulator_process(stack, emulator, place, facts));
     }
     if let Some(gateway) = &workers.gateway {
+        nodes.push(gateway_policy(stack, gateway, facts));
         nodes.push(gateway_process(stack, gateway, place, facts));
     }
     if let Some(cleaner) = &workers.cleaner {
@@ -46,7 +47,7 @@ pub(super) fn nodes(stack: &Stack, workers: &Workers, place: &Place, facts: &Fac
     nodes
 }
 
-fn policy(stack: &Stack, workers: &Workers, place: &Place, facts: &Facts) -> Node {
+fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
     let partition = pinfra_aws::clients::partition(&place.region);
     let bucket = format!("arn:{partition}:s3:::{}", names::bucket(stack, place));
     let below = |prefixes: &[&str]| -> Vec<String> { prefixes.iter().map(|p| format!("{bucket}/{p}")).collect() };
@@ -60,9 +61,6 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place, facts: &Facts) -> Nod
             read.push("_pinfra/sources/*");
         }
         statements.extend(may_post(stack));
-    }
-    if workers.gateway.is_some() {
-        statements.extend(may_produce(stack, facts));
     }
     if workers.cleaner.is_some() {
         read.extend(["_pinfra/cleaning/*", "_pinfra/leases/*", "tables/*", "topics/*"]);
@@ -114,7 +112,9 @@ fn may_post(stack: &Stack) -> Option<Value> {
 
 /// What the gateway needs to write to the topics of the stack, and to tell how far the connector has got ("Semantics of IAM
 /// authorization policy actions and resources", Amazon MSK developer guide).
-fn may_produce(stack: &Stack, facts: &Facts) -> Vec<Value> {
+///
+/// It is a policy of its own: it names the cluster, and nothing else on the machine shall wait for that.
+fn gateway_policy(stack: &Stack, gateway: &Gateway, facts: &Facts) -> Node {
     let brokers = Brokers::of(stack, facts);
     let of_cluster = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"];
     let of_topics =
@@ -127,7 +127,16 @@ fn may_produce(stack: &Stack, facts: &Facts) -> Vec<Value> {
         let group = brokers.group_arn(&names::group(stack));
         statements.push(json!({"Effect": "Allow", "Action": "kafka-cluster:DescribeGroup", "Resource": group}));
     }
-    statements
+    let inputs = RolePolicyInputs {
+        role: Input::output(client::role_address(), "name"),
+        name: "gateway".to_owned(),
+        policy: allow(&statements),
+    };
+    node(stack, gateway_policy_address(), &inputs, BTreeSet::new(), gateway.place)
+}
+
+fn gateway_policy_address() -> Address {
+    Address::new("iam/role_policy", "gateway")
 }
 
 fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
@@ -283,6 +292,7 @@ fn gateway_process(stack: &Stack, gateway: &Gateway, place: &Place, facts: &Fact
     let mut secrets = BTreeSet::from(["config.secret".to_owned()]);
     secrets.extend(gateway.port.from_env.then(|| "config.port".to_owned()));
     let mut node = process(stack, "gateway", config, secrets, place, facts, gateway.place);
+    node.after.push(gateway_policy_address());
     node.after.extend(stack.tables.iter().map(|table| topic_address(&table.name)));
     node
 }
