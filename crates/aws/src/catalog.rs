@@ -17,6 +17,9 @@ use crate::iam::instance_profile::InstanceProfile;
 use crate::iam::role::Role;
 use crate::iam::role_policy::RolePolicy;
 use crate::kinesis::stream::Stream;
+use crate::msk::cluster::Cluster;
+use crate::msk::configuration::Configuration;
+use crate::msk::topic::Topic;
 use crate::s3::bucket::Bucket;
 use crate::s3::object::Object;
 use crate::worker::process::Process;
@@ -42,6 +45,9 @@ kinds! {
     Bucket,
     Object,
     Stream,
+    Configuration,
+    Cluster,
+    Topic,
     RestApi,
     Deployment,
     Stage,

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use pinfra_engine::{Call, CloudError, ErrorKind};
 
+/// How often a call is tried: as often as the SDK tries the others.
+const ATTEMPTS: usize = 8;
+
 /// What one look at an object found.
 #[derive(Debug)]
 pub enum Look<T> {
@@ -57,6 +60,33 @@ where
         }
         tokio::time::sleep(delays.next().unwrap_or(pace.slowest)).await;
     }
+}
+
+/// Sends a change until nobody else is changing the same object, and what it is part of is not busy with itself.
+pub(crate) async fn through_conflicts<T, S>(mut send: impl FnMut() -> S) -> Result<T, CloudError>
+where
+    S: Future<Output = Result<T, CloudError>>,
+{
+    let mut delays = delays();
+    loop {
+        match send().await {
+            Err(error) if error.kind == ErrorKind::Conflict => match delays.next() {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            },
+            other => return other,
+        }
+    }
+}
+
+/// The time before each next try of a call.
+pub(crate) fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(ATTEMPTS - 1)
+        .with_jitter()
+        .build()
 }
 
 #[cfg(test)]
