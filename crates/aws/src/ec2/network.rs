@@ -1,4 +1,4 @@
-//! What a region gives each account: the default VPC, and its subnets.
+//! What is there without us: the default VPC with its subnets, and the route tables of a VPC.
 
 use aws_sdk_ec2::types::Subnet;
 use pinfra_engine::{CloudError, ErrorKind};
@@ -30,5 +30,17 @@ pub(crate) async fn default_subnets(clients: &Clients) -> Result<Vec<Subnet>, Cl
         found.extend(page.subnets.unwrap_or_default());
     }
     found.sort_by(|a, b| a.availability_zone.cmp(&b.availability_zone));
+    Ok(found)
+}
+
+/// The route tables of a VPC.
+pub(crate) async fn route_tables(clients: &Clients, vpc: &str) -> Result<Vec<String>, CloudError> {
+    let mut pages = clients.ec2.describe_route_tables().filters(filter("vpc-id", vpc)).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| classify("ec2:DescribeRouteTables", &error))?;
+        found.extend(page.route_tables.unwrap_or_default().into_iter().filter_map(|table| table.route_table_id));
+    }
+    found.sort();
     Ok(found)
 }
