@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::live::describe_cluster;
+use super::properties;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
 use crate::wait::{Look, Pace, through_conflicts, wait_until};
@@ -128,11 +129,15 @@ impl Topic {
         }
         if new.configs != old.configs {
             self.active(call, cluster, name).await?;
-            let configs = encoded(&new.configs)?;
-            through_conflicts(|| async {
-                let request = self.clients.kafka.update_topic().cluster_arn(cluster).topic_name(name);
-                let sent = request.configs(&configs).send().await;
-                sent.map(drop).map_err(|error| classify("kafka:UpdateTopic", &error))
+            in_a_known_form(&new.configs, |configs| {
+                through_conflicts(move || {
+                    let request = self.clients.kafka.update_topic().cluster_arn(cluster).topic_name(name);
+                    let request = request.configs(&configs);
+                    async move {
+                        let sent = request.send().await;
+                        sent.map(drop).map_err(|error| classify("kafka:UpdateTopic", &error))
+                    }
+                })
             })
             .await?;
         }
@@ -165,16 +170,28 @@ fn beyond_update(live: &LiveTopic, new: &TopicInputs) -> Option<String> {
         .then(|| format!("a topic cannot go from {} to {} partitions", live.inputs.partitions, new.partitions))
 }
 
-/// Settings as the API takes them: Base64 of a JSON object of texts (field; the model says Base64 only).
-fn encoded(configs: &BTreeMap<String, String>) -> Result<String, CloudError> {
-    let json = serde_json::to_vec(configs)
-        .map_err(|error| CloudError::new(ErrorKind::Other, Topic::INFO.kind, format!("settings as JSON: {error}")))?;
-    Ok(STANDARD.encode(json))
+/// Sends settings in Base64, as lines `name=value`, as the developer guide shows them ("Describe a topic using the AWS
+/// CLI"); where that is refused, as a JSON object, which is what the Terraform provider sends (`kafka/topic.go`). The model
+/// says Base64 and no more.
+async fn in_a_known_form<S>(configs: &BTreeMap<String, String>, send: impl Fn(String) -> S) -> Result<(), CloudError>
+where
+    S: Future<Output = Result<(), CloudError>>,
+{
+    let refused = match send(STANDARD.encode(properties::to_text(configs))).await {
+        Err(error) if error.kind == ErrorKind::Invalid => error,
+        sent => return sent,
+    };
+    let Ok(json) = serde_json::to_vec(configs) else { return Err(refused) };
+    // What is wrong with the settings themselves, the first refusal says better.
+    send(STANDARD.encode(json)).await.map_err(|error| if error.kind == ErrorKind::Invalid { refused } else { error })
 }
 
+/// Settings in either form.
 fn decoded(configs: &str) -> BTreeMap<String, String> {
-    let json = STANDARD.decode(configs).unwrap_or_default();
-    let values: BTreeMap<String, Value> = serde_json::from_slice(&json).unwrap_or_default();
+    let bytes = STANDARD.decode(configs).unwrap_or_default();
+    let Ok(values) = serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) else {
+        return properties::from_text(&String::from_utf8_lossy(&bytes));
+    };
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     values.into_iter().map(|(key, value)| (key, text(value))).collect()
 }
@@ -229,13 +246,17 @@ impl Resource for Topic {
     async fn create(&self, call: &Call, new: &TopicInputs) -> Result<String, CloudError> {
         let cluster = new.cluster.known()?;
         let (partitions, replication) = (count(new.partitions)?, count(new.replication)?);
-        let configs = if new.configs.is_empty() { None } else { Some(encoded(&new.configs)?) };
         loop {
-            let created = through_conflicts(|| async {
-                let request = self.clients.kafka.create_topic().cluster_arn(cluster).topic_name(&new.name);
-                let request = request.partition_count(partitions).replication_factor(replication);
-                let sent = request.set_configs(configs.clone()).send().await;
-                sent.map(drop).map_err(|error| classify("kafka:CreateTopic", &error))
+            let created = in_a_known_form(&new.configs, |configs| {
+                through_conflicts(move || {
+                    let request = self.clients.kafka.create_topic().cluster_arn(cluster).topic_name(&new.name);
+                    let request = request.partition_count(partitions).replication_factor(replication);
+                    let request = request.set_configs(Some(configs.clone()).filter(|configs| !configs.is_empty()));
+                    async move {
+                        let sent = request.send().await;
+                        sent.map(drop).map_err(|error| classify("kafka:CreateTopic", &error))
+                    }
+                })
             });
             let Err(error) = created.await else { return Ok(format!("{cluster}/{}", new.name)) };
             // The name may still be held by a topic that is on its way out.
@@ -329,13 +350,28 @@ mod tests {
     }
 
     #[test]
-    fn settings_read_back_as_they_are_written() {
-        let configs = inputs(1, &[("retention.ms", "1"), ("cleanup.policy", "delete")]).configs;
-        assert_eq!(decoded(&encoded(&configs).unwrap()), configs);
-        assert_eq!(
-            decoded(&STANDARD.encode(r#"{"retention.ms":1}"#)).get("retention.ms").map(String::as_str),
-            Some("1")
-        );
+    fn settings_are_read_in_both_forms() {
+        let expected = inputs(1, &[("compression.type", "producer"), ("retention.ms", "604800000")]).configs;
+        // The developer guide's own example, and what the Terraform provider reads.
+        assert_eq!(decoded("Y29tcHJlc3Npb24udHlwZT1wcm9kdWNlcgpyZXRlbnRpb24ubXM9NjA0ODAwMDAw"), expected);
+        assert_eq!(decoded(&STANDARD.encode(r#"{"compression.type":"producer","retention.ms":604800000}"#)), expected);
+    }
+
+    #[tokio::test]
+    async fn settings_that_are_refused_as_lines_are_sent_as_json() {
+        let configs = inputs(1, &[("retention.ms", "1")]).configs;
+        let refusal = |why: &str| Err(CloudError::new(ErrorKind::Invalid, "kafka:CreateTopic", why));
+        let takes_json = |sent: String| {
+            let is_json = STANDARD.decode(sent).unwrap().starts_with(b"{");
+            std::future::ready(if is_json { Ok(()) } else { refusal("no JSON") })
+        };
+        assert_eq!(in_a_known_form(&configs, takes_json).await, Ok(()));
+        let takes_nothing = |sent: String| {
+            let is_json = STANDARD.decode(sent).unwrap().starts_with(b"{");
+            std::future::ready(refusal(if is_json { "no lines" } else { "`retention.ms` is too small" }))
+        };
+        let error = in_a_known_form(&configs, takes_nothing).await.unwrap_err();
+        assert_eq!(error.message, "`retention.ms` is too small");
     }
 
     #[test]
