@@ -38,7 +38,7 @@ impl Log {
     }
 
     /// Writes one line. A disk that is full must not end a connector.
-    pub(super) fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         let line = format!("{now} [{}] {}\n", self.connector, text.replace(['\n', '\r'], " "));
         let LogFile { path, open } = self.file.as_ref();

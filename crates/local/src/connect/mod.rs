@@ -34,6 +34,7 @@ mod writer_tests;
 
 pub(crate) use config::{CONNECTOR_CLASS, TASKS_MAX};
 pub(crate) use fault::Fault;
+pub(crate) use log::Log;
 pub(crate) use properties::parse as parse_properties;
 pub(crate) use run::{Ground, Health, Launch, Running, launch};
 pub(crate) use spool::clear as clear_spool;

@@ -58,7 +58,7 @@ use blobs::Blobs;
 use index::{Index, Read};
 
 pub use access::{SecretOfKey, Secrets};
-pub(crate) use inside::{OpenObject, S3Refused};
+pub(crate) use inside::S3Refused;
 pub(crate) use intake::Source;
 pub use operation::{Operation, operation_of};
 
