@@ -22,7 +22,7 @@ use crate::clients::Clients;
 use crate::ec2::network::{default_subnets, no_default_vpc};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
 /// Usually 15 to 40 minutes; users report an hour and more (field).
 const PACE: Pace = Pace { slowest: Duration::from_secs(60), limit: Duration::from_secs(2 * 60 * 60) };
@@ -345,24 +345,21 @@ impl Resource for Cluster {
 
     async fn create(&self, call: &Call, new: &ClusterInputs) -> Result<String, CloudError> {
         let request = self.request(new).await?;
-        loop {
+        let send = || async {
             let create = self.clients.kafka.create_cluster_v2().cluster_name(&new.name).provisioned(request.clone());
             let sent = Box::pin(create.set_tags(Some(new.tags.clone().into_iter().collect())).send()).await;
-            let error = match sent {
-                Ok(made) => return made.cluster_arn.ok_or_else(|| incomplete("kafka:CreateClusterV2", "ARN")),
-                Err(error) => classify("kafka:CreateClusterV2", &error),
-            };
-            if error.kind != ErrorKind::Conflict {
-                return Err(error);
+            let made = sent.map_err(|error| classify("kafka:CreateClusterV2", &error))?;
+            made.cluster_arn.ok_or_else(|| incomplete("kafka:CreateClusterV2", "ARN"))
+        };
+        once_name_is_free(send, || async {
+            let Some(found) = self.named(&new.name).await? else { return Ok(true) };
+            let leaves = found.state == Some(ClusterState::Deleting);
+            if leaves {
+                self.gone(call, found.cluster_arn.as_deref().unwrap_or_default()).await?;
             }
-            // The name may still be held by a cluster that is on its way out.
-            match self.named(&new.name).await? {
-                Some(SdkCluster { cluster_arn: Some(arn), state: Some(ClusterState::Deleting), .. }) => {
-                    self.gone(call, &arn).await?;
-                }
-                _ => return Err(CloudError { kind: ErrorKind::AlreadyExists, ..error }),
-            }
-        }
+            Ok(leaves)
+        })
+        .await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &ClusterInputs) -> Result<LiveCluster, CloudError> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::properties;
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
-use crate::wait::{Look, Pace, through_conflicts, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
 
 /// A cluster that used it may hold it for some minutes after it is gone.
 const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(5 * 60) };
@@ -176,24 +176,21 @@ impl Resource for Configuration {
     type Outputs = ConfigurationOutputs;
 
     async fn create(&self, call: &Call, new: &ConfigurationInputs) -> Result<String, CloudError> {
-        loop {
+        let send = || async {
             let request = self.clients.kafka.create_configuration().name(&new.name).description(&new.description);
             let request = request.set_kafka_versions(Some(new.kafka_versions.clone())).server_properties(blob(new));
-            let error = match request.send().await {
-                Ok(made) => return made.arn.ok_or_else(|| incomplete("kafka:CreateConfiguration", "ARN")),
-                Err(error) => classify("kafka:CreateConfiguration", &error),
-            };
-            if error.kind != ErrorKind::Conflict {
-                return Err(error);
+            let made = request.send().await.map_err(|error| classify("kafka:CreateConfiguration", &error))?;
+            made.arn.ok_or_else(|| incomplete("kafka:CreateConfiguration", "ARN"))
+        };
+        once_name_is_free(send, || async {
+            let Some(found) = self.named(&new.name).await? else { return Ok(true) };
+            let leaves = found.state == Some(ConfigurationState::Deleting);
+            if leaves {
+                self.gone(call, found.arn.as_deref().unwrap_or_default()).await?;
             }
-            // The name may still be held by a configuration that is on its way out.
-            match self.named(&new.name).await? {
-                Some(SdkConfiguration { arn: Some(arn), state: Some(ConfigurationState::Deleting), .. }) => {
-                    self.gone(call, &arn).await?;
-                }
-                _ => return Err(CloudError { kind: ErrorKind::AlreadyExists, ..error }),
-            }
-        }
+            Ok(leaves)
+        })
+        .await
     }
 
     async fn settle(&self, _call: &Call, id: &str, new: &ConfigurationInputs) -> Result<LiveConfiguration, CloudError> {

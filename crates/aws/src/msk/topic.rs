@@ -22,7 +22,7 @@ use super::live::describe_cluster;
 use super::properties;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
-use crate::wait::{Look, Pace, through_conflicts, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
 
 /// Changes are through within some seconds, and seen by the API within a minute (API reference, `ListTopics`).
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -246,8 +246,8 @@ impl Resource for Topic {
     async fn create(&self, call: &Call, new: &TopicInputs) -> Result<String, CloudError> {
         let cluster = new.cluster.known()?;
         let (partitions, replication) = (count(new.partitions)?, count(new.replication)?);
-        loop {
-            let created = in_a_known_form(&new.configs, |configs| {
+        let send = || async {
+            in_a_known_form(&new.configs, |configs| {
                 through_conflicts(move || {
                     let request = self.clients.kafka.create_topic().cluster_arn(cluster).topic_name(&new.name);
                     let request = request.partition_count(partitions).replication_factor(replication);
@@ -257,16 +257,19 @@ impl Resource for Topic {
                         sent.map(drop).map_err(|error| classify("kafka:CreateTopic", &error))
                     }
                 })
-            });
-            let Err(error) = created.await else { return Ok(format!("{cluster}/{}", new.name)) };
-            // The name may still be held by a topic that is on its way out.
-            let leaving = error.kind == ErrorKind::AlreadyExists
-                && self.describe(cluster, &new.name).await?.is_none_or(|t| t.status == Some(TopicState::Deleting));
-            if !leaving {
-                return Err(error);
+            })
+            .await?;
+            Ok(format!("{cluster}/{}", new.name))
+        };
+        once_name_is_free(send, || async {
+            let Some(found) = self.describe(cluster, &new.name).await? else { return Ok(true) };
+            let leaves = found.status == Some(TopicState::Deleting);
+            if leaves {
+                self.gone(call, cluster, &new.name).await?;
             }
-            self.gone(call, cluster, &new.name).await?;
-        }
+            Ok(leaves)
+        })
+        .await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &TopicInputs) -> Result<LiveTopic, CloudError> {

@@ -29,7 +29,7 @@ use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
 /// Five to ten minutes (field); other tools wait twenty.
 const PACE: Pace = Pace { slowest: Duration::from_secs(30), limit: Duration::from_secs(30 * 60) };
@@ -421,21 +421,15 @@ impl Resource for Connector {
 
     async fn create(&self, call: &Call, new: &ConnectorInputs) -> Result<String, CloudError> {
         let request = self.request(new)?;
-        loop {
-            let error = match self.sent(call, &request).await {
-                Err(error) if error.kind == ErrorKind::Conflict => error,
-                sent => return sent,
-            };
-            // The name may still be held by a connector that is on its way out.
-            match self.named(&new.name).await? {
-                Some(ConnectorSummary {
-                    connector_arn: Some(arn),
-                    connector_state: Some(ConnectorState::Deleting),
-                    ..
-                }) => self.gone(call, &arn).await?,
-                _ => return Err(CloudError { kind: ErrorKind::AlreadyExists, ..error }),
+        let leaving = || async {
+            let Some(found) = self.named(&new.name).await? else { return Ok(true) };
+            let leaves = found.connector_state == Some(ConnectorState::Deleting);
+            if leaves {
+                self.gone(call, found.connector_arn.as_deref().unwrap_or_default()).await?;
             }
-        }
+            Ok(leaves)
+        };
+        once_name_is_free(|| self.sent(call, &request), leaving).await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &ConnectorInputs) -> Result<LiveConnector, CloudError> {

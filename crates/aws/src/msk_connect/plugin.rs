@@ -18,7 +18,7 @@ use super::tagging::{retag, tags_of};
 use crate::clients::{Clients, partition};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
 /// Making one takes under two minutes (field); other tools wait ten.
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -173,30 +173,23 @@ impl Resource for Plugin {
         let object = S3Location::builder().bucket_arn(bucket).file_key(new.key.known()?).build();
         let object = object.map_err(|error| CloudError::new(ErrorKind::Invalid, Self::INFO.kind, error.to_string()))?;
         let location = CustomPluginLocation::builder().s3_location(object).build();
-        loop {
+        let send = || async {
             let request = self.clients.kafkaconnect.create_custom_plugin().name(&new.name).location(location.clone());
             let request = request.content_type(CustomPluginContentType::from(new.content_type.as_str()));
             let request = request.description(&new.description);
             let sent = request.set_tags(Some(new.tags.clone().into_iter().collect())).send().await;
-            let error = match sent {
-                Ok(made) => {
-                    return made.custom_plugin_arn.ok_or_else(|| incomplete("kafkaconnect:CreateCustomPlugin", "ARN"));
-                }
-                Err(error) => classify("kafkaconnect:CreateCustomPlugin", &error),
-            };
-            if error.kind != ErrorKind::Conflict {
-                return Err(error);
+            let made = sent.map_err(|error| classify("kafkaconnect:CreateCustomPlugin", &error))?;
+            made.custom_plugin_arn.ok_or_else(|| incomplete("kafkaconnect:CreateCustomPlugin", "ARN"))
+        };
+        once_name_is_free(send, || async {
+            let Some(found) = self.named(&new.name).await? else { return Ok(true) };
+            let leaves = found.custom_plugin_state == Some(CustomPluginState::Deleting);
+            if leaves {
+                self.gone(call, found.custom_plugin_arn.as_deref().unwrap_or_default()).await?;
             }
-            // The name may still be held by a plugin that is on its way out.
-            match self.named(&new.name).await? {
-                Some(CustomPluginSummary {
-                    custom_plugin_arn: Some(arn),
-                    custom_plugin_state: Some(CustomPluginState::Deleting),
-                    ..
-                }) => self.gone(call, &arn).await?,
-                _ => return Err(CloudError { kind: ErrorKind::AlreadyExists, ..error }),
-            }
-        }
+            Ok(leaves)
+        })
+        .await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &PluginInputs) -> Result<LivePlugin, CloudError> {

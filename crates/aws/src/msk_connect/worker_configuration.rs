@@ -15,7 +15,7 @@ use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
 /// A connector that used it may hold it for a while.
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -131,32 +131,23 @@ impl Resource for WorkerConfiguration {
     type Outputs = WorkerConfigurationOutputs;
 
     async fn create(&self, call: &Call, new: &WorkerConfigurationInputs) -> Result<String, CloudError> {
-        loop {
+        let send = || async {
             let request = self.clients.kafkaconnect.create_worker_configuration().name(&new.name);
             let request = request.properties_file_content(STANDARD.encode(&new.properties));
             let request = request.description(&new.description);
             let sent = request.set_tags(Some(new.tags.clone().into_iter().collect())).send().await;
-            let error = match sent {
-                Ok(made) => {
-                    return made
-                        .worker_configuration_arn
-                        .ok_or_else(|| incomplete("kafkaconnect:CreateWorkerConfiguration", "ARN"));
-                }
-                Err(error) => classify("kafkaconnect:CreateWorkerConfiguration", &error),
-            };
-            if error.kind != ErrorKind::Conflict {
-                return Err(error);
+            let made = sent.map_err(|error| classify("kafkaconnect:CreateWorkerConfiguration", &error))?;
+            made.worker_configuration_arn.ok_or_else(|| incomplete("kafkaconnect:CreateWorkerConfiguration", "ARN"))
+        };
+        once_name_is_free(send, || async {
+            let Some(found) = self.named(&new.name).await? else { return Ok(true) };
+            let leaves = found.worker_configuration_state == Some(WorkerConfigurationState::Deleting);
+            if leaves {
+                self.gone(call, found.worker_configuration_arn.as_deref().unwrap_or_default()).await?;
             }
-            // The name may still be held by one that is on its way out.
-            match self.named(&new.name).await? {
-                Some(WorkerConfigurationSummary {
-                    worker_configuration_arn: Some(arn),
-                    worker_configuration_state: Some(WorkerConfigurationState::Deleting),
-                    ..
-                }) => self.gone(call, &arn).await?,
-                _ => return Err(CloudError { kind: ErrorKind::AlreadyExists, ..error }),
-            }
-        }
+            Ok(leaves)
+        })
+        .await
     }
 
     async fn settle(
