@@ -100,7 +100,7 @@ async fn one(
     let event = json!({ table.key.as_str(): 0, PROBE_FIELD: id });
     let (started, sent) = (Instant::now(), OffsetDateTime::now_utc());
     let stream = table.stream.as_deref().unwrap_or_default();
-    poster.post_until(stream, &event, deadline).await?;
+    poster.post_until(pinfra_workers::emulator::Destination::Stream(stream), &event, deadline).await?;
     let accepted = started.elapsed();
     let bucket = deployed.bucket.as_deref().unwrap_or_default();
     let key = format!("_pinfra/probes/{id}/{}.json", table.name);
