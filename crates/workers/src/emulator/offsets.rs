@@ -12,6 +12,13 @@ struct Produced {
     offsets: Vec<Entry>,
 }
 
+/// What the proxy says instead of offsets.
+#[derive(Deserialize)]
+struct Problem {
+    error_code: i64,
+    message: String,
+}
+
 #[derive(Deserialize)]
 struct Entry {
     partition: Option<i32>,
@@ -26,8 +33,12 @@ const RETRIABLE: i64 = 2;
 /// What an answer to one record for a topic means.
 pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
     if !status.is_success() {
-        // Those of the proxy have a `message` as API Gateway's have.
-        return answer::classify(status, body);
+        return match serde_json::from_slice(body) {
+            // The proxy itself had no time for it; a 503 of API Gateway has no such code and says nothing of the record.
+            Ok(Problem { error_code: 503, message }) => failed(format!("the gateway answered {status}: {message}"), false, true),
+            // Those of the proxy have a `message` as API Gateway's have.
+            _ => answer::classify(status, body),
+        };
     }
     let Ok(Produced { offsets }) = serde_json::from_slice(body) else {
         return failed(format!("the API answered {status} without offsets"), true, true);
@@ -86,6 +97,8 @@ mod tests {
             answered(422, r#"{"error_code":422,"message":"Unrecognized field: ind"}"#),
             Outcome::Refused(_)
         ));
+        let stopping = answered(503, r#"{"error_code":503,"message":"the gateway is stopping"}"#);
+        assert!(matches!(&stopping, Outcome::Failed(failure) if !failure.unknown), "{stopping:?}");
         for (status, unknown) in [(429, false), (503, true), (504, true), (500, true), (403, false)] {
             let outcome = answered(status, "{}");
             assert!(
