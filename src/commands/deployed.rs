@@ -32,6 +32,8 @@ pub(super) struct Deployed {
     pub(super) tables: Vec<CleanedTable>,
     /// Whether the cleaner cleans what is in the streams as it comes.
     pub(super) streaming: bool,
+    /// Whether it cleans what the connector has stored at times of its own.
+    pub(super) scheduled: bool,
     /// The Kafka topic of each table.
     pub(super) topics: BTreeMap<String, String>,
     /// The field of each table that identifies a row, as far as a worker was told.
@@ -114,6 +116,7 @@ impl Deployed {
             api_key: output("api_gateway/api_key", "api", "id"),
             instance: output("ec2/instance", "client", "id"),
             streaming: cleaner.is_some_and(|config| config.get("streaming") != Some(&Value::Bool(false))),
+            scheduled: cleaner.and_then(|config| config.get("schedule")).is_some_and(|schedule| !schedule.is_null()),
             topics: topics.collect(),
             signed: auth.is_some_and(|auth| auth == "AWS_IAM"),
             workers: of_kind("worker/process").map(|(address, _)| address.name().to_owned()).collect(),

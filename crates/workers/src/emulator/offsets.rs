@@ -35,7 +35,9 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
     if !status.is_success() {
         return match serde_json::from_slice(body) {
             // The proxy itself had no time for it; a 503 of API Gateway has no such code and says nothing of the record.
-            Ok(Problem { error_code: 503, message }) => failed(format!("the gateway answered {status}: {message}"), false, true),
+            Ok(Problem { error_code: 503, message }) => {
+                failed(format!("the gateway answered {status}: {message}"), false, true)
+            }
             // Those of the proxy have a `message` as API Gateway's have.
             _ => answer::classify(status, body),
         };
