@@ -107,11 +107,8 @@ impl Deployed {
         const RECORDS: &str = "/document/paths/~1{proxy+}/ANY/authorization";
         let api = inputs("api_gateway/rest_api", "api");
         let auth = api.and_then(|inputs| inputs.pointer(RECORD).or_else(|| inputs.pointer(RECORDS)));
-        // A bucket that exists is no resource of the stack, and its parts know it.
-        let existing =
-            || cleaner.and_then(|config| said(config, "bucket")).or_else(|| Some(sink.as_ref()?.bucket.clone()));
         Deployed {
-            bucket: output("s3/bucket", "lake", "name").or_else(existing),
+            bucket: bucket(state),
             invoke_url: output("api_gateway/stage", "api", "invoke_url"),
             api_key: output("api_gateway/api_key", "api", "id"),
             instance: output("ec2/instance", "client", "id"),
@@ -141,6 +138,16 @@ impl Deployed {
 /// A field of a worker's configuration; `None` when it is not there, or a secret.
 fn said<T: DeserializeOwned>(config: &Value, field: &str) -> Option<T> {
     serde_json::from_value(config.get(field)?.clone()).ok()
+}
+
+/// The lake bucket: the one that was made, or the one that what is deployed lies in.
+pub(super) fn bucket(state: &State) -> Option<String> {
+    let made = state.resources.get(&Address::new("s3/bucket", "lake")).and_then(|record| record.outputs.get("name"));
+    let in_it = || {
+        let objects = state.resources.iter().filter(|(address, _)| address.kind() == "s3/object");
+        objects.filter_map(|(_, record)| record.outputs.get("bucket")).next()
+    };
+    made.or_else(in_it).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A JSON object of the lake bucket, `None` when it is not there.

@@ -181,7 +181,7 @@ fn draw(hops: &[Hops]) -> String {
     let (streams, batches) = (hops.iter().any(|hop| hop.stream.is_some()), hops.iter().any(|hop| hop.batch.is_some()));
     let mut head = vec![""];
     head.extend(["accepted", "in stream", "read", "committed"].into_iter().filter(|_| streams));
-    head.extend(["in Kafka", "in S3", "partition/offset"].into_iter().filter(|_| batches));
+    head.extend(["in Kafka", "in S3", "offset"].into_iter().filter(|_| batches));
     let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for hop in hops {
         let mut row = vec![hop.table.clone()];
@@ -196,7 +196,7 @@ fn draw(hops: &[Hops]) -> String {
         if let Some(batch) = &hop.batch {
             let times = [batch.accepted, batch.stored].map(|time| format!("{} ms", millis(time)));
             row.extend(times);
-            row.push(format!("{}/{}", batch.partition, batch.offset));
+            row.push(format!("{}@{}", batch.partition, batch.offset));
         } else if batches {
             row.extend(["-"; 3].map(str::to_owned));
         }
