@@ -160,6 +160,11 @@ fn holds_hash(value: &Value) -> bool {
     }
 }
 
+/// Why an object will never work, as the kinds of objects tell it that can fail while nobody looks.
+fn failure(outputs: &Value) -> Option<&str> {
+    outputs.get("failure").and_then(Value::as_str)
+}
+
 fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
     match observation {
         Some(Observation::Theirs { owner, .. }) => (false, owner.clone()),
@@ -167,10 +172,37 @@ fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Opti
         Some(Observation::Present { live, .. }) => match &record.status {
             Status::Tainted { reason } => (false, format!("half-made: {reason}")),
             Status::Begun | Status::Named => (false, "interrupted while it was being made".to_owned()),
+            Status::Settled if failure(&live.outputs).is_some() => {
+                (false, format!("failed: {}", failure(&live.outputs).unwrap_or_default()))
+            }
             Status::Settled if differs(kind, &record.inputs, &live.inputs) => {
                 (false, "changed outside of pinfra".to_owned())
             }
             Status::Settled => (true, "ready".to_owned()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinfra_engine::Live;
+
+    use super::*;
+
+    #[test]
+    fn what_failed_says_why() {
+        let record: Record = serde_json::from_value(json!({
+            "id": "arn:c", "status": "settled", "inputs": {"name": "s3"}, "outputs": {"arn": "arn:c"}
+        }))
+        .unwrap();
+        let live = |outputs: Value| Observation::Present {
+            id: "arn:c".to_owned(),
+            live: Live { inputs: json!({"name": "s3"}), outputs },
+        };
+        let failed = live(json!({"arn": "arn:c", "failure": "NoSuchBucket: the bucket is gone"}));
+        let told = condition(None, &record, Some(&failed));
+        assert_eq!(told, (false, "failed: NoSuchBucket: the bucket is gone".to_owned()));
+        assert_eq!(condition(None, &record, Some(&live(json!({"arn": "arn:c"})))), (true, "ready".to_owned()));
+        assert_eq!(condition(None, &record, Some(&Observation::Absent)), (false, "gone".to_owned()));
     }
 }

@@ -144,7 +144,7 @@ async fn said_when_slow<T>(
         Ok(done) => done,
         Err(_) => {
             let (why, patience) = (batch::when_stored(sink), batch::patience(sink, limit).as_secs());
-            context.tell(&format!("waiting for the probe on the batch path, for up to {patience} s: {why}"));
+            context.tell(&format!("waiting for probes, on the batch path for up to {patience} s: {why}"));
             probes.await
         }
     }
