@@ -8,6 +8,8 @@
 mod batch;
 mod objects;
 mod stream;
+#[cfg(test)]
+mod testing;
 
 use std::time::{Duration, Instant};
 

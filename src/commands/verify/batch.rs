@@ -100,6 +100,8 @@ pub(super) fn value(hops: &Hops) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::deployed::Deployed;
+    use super::super::testing::{Cloud, api};
     use super::*;
 
     fn sink(flush_size: Option<u64>, rotate: Option<u64>) -> Sink {
@@ -126,5 +128,56 @@ mod tests {
         let told = when_stored(&sink(Some(1000), Some(60)));
         assert_eq!(told, "the connector stores an object after 1000 records, or after 60 s");
         assert!(when_stored(&sink(Some(1), None)).contains("no interval"));
+    }
+
+    const TAKEN: &str = r#"{"offsets":[{"partition":1,"offset":7,"error_code":null,"error":null}]}"#;
+
+    /// Sends a probe to the topic `s.pin` of a stack whose API is at `url`.
+    async fn probed(cloud: &Cloud, url: String, sink: &Sink, limit: Duration) -> Result<Hops, Failure> {
+        let deployed = Deployed { invoke_url: Some(url), ..Deployed::default() };
+        let poster = Poster::new(&cloud.clients, &deployed)?;
+        let probe = Probe { id: "probe-1", table: "pin", key: Some("index") };
+        send(&cloud.clients, &poster, sink, &probe, "s.pin", limit).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_probe_has_arrived_when_its_object_has_it() {
+        let (cloud, (url, mut posted)) = (Cloud::start().await, api(TAKEN).await);
+        let connector = async {
+            let (path, body) = posted.recv().await.unwrap();
+            assert_eq!(path, "/prod/topics/s.pin");
+            assert_eq!(body, r#"{"records":[{"value":{"index":0,"_pinfra_probe":"probe-1"}}]}"#);
+            // First one that is not it, and then, in another connector's words, the same object anew.
+            let key = "topics/s.pin/partition=1/s.pin+1+0000000005.json";
+            cloud.put(key, b"{}\n{}\n".to_vec()).await;
+            tokio::time::sleep(LOOK * 2).await;
+            cloud.put(key, [b"{}\n{}\n", body.as_ref()].concat()).await;
+        };
+        let sink = sink(Some(1000), Some(5));
+        let probing = probed(&cloud, url, &sink, Duration::from_secs(30));
+        let (hops, ()) = tokio::join!(probing, connector);
+        let hops = hops.unwrap();
+        assert_eq!((hops.partition, hops.offset), (1, 7));
+        assert_eq!(hops.object, "topics/s.pin/partition=1/s.pin+1+0000000005.json");
+        assert!(hops.stored > hops.accepted);
+        cloud.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_that_does_not_arrive_says_where_it_is() {
+        let (cloud, (url, _posted)) = (Cloud::start().await, api(TAKEN).await);
+        let Err(failure) = probed(&cloud, url, &sink(Some(1000), None), Duration::from_millis(300)).await else {
+            panic!("nothing stores it")
+        };
+        let message = failure.to_string();
+        for part in ["`pin` is in Kafka (partition 1, offset 7)", "after 1000 records", "no interval"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let (url, _posted) = api(r#"{"offsets":[{"error_code":1,"error":"too large"}]}"#).await;
+        let Err(failure) = probed(&cloud, url, &sink(None, None), Duration::from_secs(30)).await else {
+            panic!("it was refused")
+        };
+        assert!(failure.to_string().contains("refuses an event for `s.pin`: Kafka does not take it: too large"));
+        cloud.stop().await;
     }
 }

@@ -107,11 +107,9 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use pinfra_aws::Connection;
-    use pinfra_aws::clients::Endpoint;
-    use pinfra_local::{LocalCloud, Settings};
     use proptest::prelude::*;
 
+    use super::super::testing::Cloud;
     use super::*;
 
     fn sink(flush_size: u64, by_partition: bool) -> Sink {
@@ -151,53 +149,45 @@ mod tests {
         assert_eq!((firsts(sink(5, true)), firsts(sink(5, false))), (vec![20], vec![20, 7, 3]));
     }
 
-    async fn put(clients: &Clients, key: &str, lines: &[&str]) {
+    async fn put(cloud: &Cloud, key: &str, lines: &[&str]) {
         let mut body = lines.join("\n").into_bytes();
         if key.ends_with(".gz") {
             let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
             packed.write_all(&body).unwrap();
             body = packed.finish().unwrap();
         }
-        clients.s3.put_object().bucket("lake").key(key).body(body.into()).send().await.unwrap();
+        cloud.put(key, body).await;
     }
 
     /// In the bucket of a local cloud, whatever the partitioner.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_object_of_a_record_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let local = LocalCloud::start(Settings::new(folder.path())).unwrap();
-        let endpoint = Endpoint {
-            url: local.endpoint().to_owned(),
-            access_key: local.access_key().to_owned(),
-            secret_key: local.secret_key().to_owned(),
-        };
-        let connection = Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint), apis: None };
-        let clients = Box::pin(Clients::connect(&connection)).await.unwrap();
-        clients.s3.create_bucket().bucket("lake").send().await.unwrap();
+        let cloud = Cloud::start().await;
+        let clients = &cloud.clients;
         let by_partition = "topics/s.pin/partition=1/s.pin+1+";
-        put(&clients, &format!("{by_partition}0000000000.json"), &["a", "b"]).await;
-        put(&clients, &format!("{by_partition}0000000002.json"), &["c", "probe-1"]).await;
-        put(&clients, &format!("{by_partition}0000000004.json"), &["d"]).await;
-        put(&clients, "topics/s.pin/partition=2/s.pin+2+0000000002.json", &["other"]).await;
-        put(&clients, "topics/s.pin/year=2026/s.pin+1+0000000001.json.gz", &["probe-1", "x"]).await;
+        put(&cloud, &format!("{by_partition}0000000000.json"), &["a", "b"]).await;
+        put(&cloud, &format!("{by_partition}0000000002.json"), &["c", "probe-1"]).await;
+        put(&cloud, &format!("{by_partition}0000000004.json"), &["d"]).await;
+        put(&cloud, "topics/s.pin/partition=2/s.pin+2+0000000002.json", &["other"]).await;
+        put(&cloud, "topics/s.pin/year=2026/s.pin+1+0000000001.json.gz", &["probe-1", "x"]).await;
         let now = OffsetDateTime::now_utc();
         let look = async |sink: &Sink, sent| {
-            let objects = may_hold(&clients, sink, "s.pin", 1, 3, sent).await.unwrap();
+            let objects = may_hold(clients, sink, "s.pin", 1, 3, sent).await.unwrap();
             newest_first(objects, sink).into_iter().map(|object| object.key).collect::<Vec<_>>()
         };
         let found = look(&sink(2, true), now).await;
         assert_eq!(found, [format!("{by_partition}0000000002.json")]);
-        assert!(holds(&clients, "lake", &found[0], "probe-1").await.unwrap());
-        assert!(!holds(&clients, "lake", &found[0], "probe-2").await.unwrap());
+        assert!(holds(clients, "lake", &found[0], "probe-1").await.unwrap());
+        assert!(!holds(clients, "lake", &found[0], "probe-2").await.unwrap());
         // Folders by time: every object that begins before it may have it, packed or not.
         let found = look(&sink(2, false), now).await;
         let packed = "topics/s.pin/year=2026/s.pin+1+0000000001.json.gz";
         assert_eq!((found.len(), found[1].as_str()), (3, packed));
-        assert!(holds(&clients, "lake", packed, "probe-1").await.unwrap());
+        assert!(holds(clients, "lake", packed, "probe-1").await.unwrap());
         // What was there long before is not looked at, and one that is gone holds nothing.
         assert_eq!(look(&sink(2, false), now + time::Duration::hours(1)).await, Vec::<String>::new());
-        assert!(!holds(&clients, "lake", "gone", "probe-1").await.unwrap());
-        local.stop().await;
+        assert!(!holds(clients, "lake", "gone", "probe-1").await.unwrap());
+        cloud.stop().await;
     }
 
     proptest! {
