@@ -150,7 +150,7 @@ mod tests {
             // First one that is not it, and then, in another connector's words, the same object anew.
             let key = "topics/s.pin/partition=1/s.pin+1+0000000005.json";
             cloud.put(key, b"{}\n{}\n".to_vec()).await;
-            tokio::time::sleep(LOOK * 2).await;
+            cloud.asked("GetObject").await;
             cloud.put(key, [b"{}\n{}\n", body.as_ref()].concat()).await;
         };
         let sink = sink(Some(1000), Some(5));

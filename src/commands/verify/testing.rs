@@ -1,6 +1,7 @@
 //! A bucket of a local cloud, and an API that takes records for topics: for the tests of probes.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -40,6 +41,17 @@ impl Cloud {
     /// Puts an object into the bucket.
     pub(super) async fn put(&self, key: &str, body: Vec<u8>) {
         self.clients.s3.put_object().bucket("lake").key(key).body(body.into()).send().await.unwrap();
+    }
+
+    /// Waits until an operation has been called.
+    pub(super) async fn asked(&self, operation: &str) {
+        for _ in 0..3_000 {
+            if self.clients.meter.counts().keys().any(|called| called.ends_with(operation)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{operation} was not called within half a minute: {:?}", self.clients.meter.counts());
     }
 
     pub(super) async fn stop(self) {
