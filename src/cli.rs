@@ -117,15 +117,15 @@ pub enum Command {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
     },
-    /// Send a probe event to every table and wait until it has arrived; shows the time at each hop
+    /// Send a probe event to every table on every path and wait until it has arrived; shows the time at each hop
     Verify {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
-        /// Seconds to wait for it
+        /// Seconds to wait for it; a connector that stores less often is given its interval
         #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
     },
-    /// What a worker wrote: emulator or cleaner
+    /// What a worker wrote: emulator, gateway or cleaner
     Logs {
         /// The worker
         worker: String,
@@ -135,7 +135,7 @@ pub enum Command {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Endpoint, bucket, stream names …
+    /// Endpoint, bucket, streams, topics, bootstrap servers …
     Outputs {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
