@@ -1,7 +1,7 @@
 //! `GET /metrics`: what the gateway does, as Prometheus reads it. Counters begin with the process, as Prometheus expects.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -32,6 +32,19 @@ struct In {
     topic: String,
 }
 
+struct UnderWay {
+    began: Instant,
+    under_way: Gauge,
+    seconds: Histogram,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.under_way.dec();
+        self.seconds.observe(self.began.elapsed().as_secs_f64());
+    }
+}
+
 /// What is measured.
 pub(super) struct Metrics {
     registry: Registry,
@@ -40,6 +53,8 @@ pub(super) struct Metrics {
     seconds: Histogram,
     /// Connections that are open.
     pub(super) connections: Gauge,
+    /// Produce requests whose records are with the producer.
+    under_way: Gauge,
     written: Family<In, Gauge<u64, AtomicU64>>,
     committed: Family<In, Gauge<u64, AtomicU64>>,
 }
@@ -49,15 +64,16 @@ impl Metrics {
         let mut registry = Registry::with_prefix("pinfra_gateway");
         let (requests, records) = (Family::default(), Family::default());
         let seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
-        let connections = Gauge::default();
+        let (connections, under_way) = (Gauge::default(), Gauge::default());
         let (written, committed) = (Family::default(), Family::default());
         registry.register("requests", "Requests by status of the answer", requests.clone());
         registry.register("records", "Records by topic and outcome", records.clone());
         registry.register("produce_seconds", "From a produce request to its answer", seconds.clone());
         registry.register("connections", "Open connections", connections.clone());
+        registry.register("under_way", "Produce requests that wait for the brokers", under_way.clone());
         registry.register("topic_records", "Records that were ever written to a topic", written.clone());
         registry.register("stored_records", "Records of a topic that the connector has stored", committed.clone());
-        Metrics { registry, requests, records, seconds, connections, written, committed }
+        Metrics { registry, requests, records, seconds, connections, under_way, written, committed }
     }
 
     /// A request was answered.
@@ -65,9 +81,11 @@ impl Metrics {
         self.requests.get_or_create(&Status { status }).inc();
     }
 
-    /// A produce request was answered after this time.
-    pub(super) fn produced(&self, took: Duration) {
-        self.seconds.observe(took.as_secs_f64());
+    /// The records of a request that began then were handed to the producer. It is under way until what this gives is
+    /// dropped, which is also when its caller hangs up.
+    pub(super) fn sent(&self, began: Instant) -> impl Drop + use<> {
+        self.under_way.inc();
+        UnderWay { began, under_way: self.under_way.clone(), seconds: self.seconds.clone() }
     }
 
     /// What became of records of a topic that belongs to a table; all others are one, since callers choose their names.

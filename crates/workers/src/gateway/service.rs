@@ -108,6 +108,7 @@ impl Gateway {
             self.producer.send(topic, partition, &records, tickets);
             outcomes
         };
+        let _under_way = self.metrics.sent(began);
         // The client has copies of its own.
         drop(body);
         let outcomes = outcomes.await.map_err(|_| Refusal::Again("the producer was ended".to_owned()))?;
@@ -115,7 +116,6 @@ impl Gateway {
             self.teller.stumbled(format!("cannot write the counts: {error}"));
         }
         self.metrics.settled(self.counts.knows(topic).then_some(topic), &outcomes);
-        self.metrics.produced(began.elapsed());
         match outcomes.iter().find(|outcome| matches!(outcome, Outcome::Taken { .. })) {
             Some(_) => Ok(offsets(&outcomes)),
             None => Err(refused(&outcomes, self.stop.is_cancelled())),
