@@ -13,6 +13,7 @@ mod answer;
 mod body;
 mod client;
 mod compact;
+mod configs;
 mod counts;
 mod diagnose;
 mod media;
@@ -148,7 +149,7 @@ pub async fn run_with(
     let gateway = Arc::new(Gateway {
         secret: config.secret.clone(),
         producer: Producer::new(brokers.clone())?,
-        view: View::new(&brokers, config.group.as_deref())?,
+        view: View::new(brokers, config.group.as_deref())?,
         counts: Counts::open(folder, &config.topics)?,
         metrics: Metrics::new(),
         teller,

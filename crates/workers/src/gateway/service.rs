@@ -129,8 +129,9 @@ impl Gateway {
             Route::Topics => Ok(json!(self.view.topics().await?)),
             Route::Topic(name) => {
                 let topic = self.topic(name).await?;
+                let configs = self.view.configs(name).await?;
                 let partitions: Vec<Value> = topic.partitions.iter().map(shown).collect();
-                Ok(json!({"name": name, "partitions": partitions}))
+                Ok(json!({"name": name, "configs": configs, "partitions": partitions}))
             }
             Route::Partitions(name) => Ok(self.topic(name).await?.partitions.iter().map(shown).collect()),
             Route::Partition(name, id) => {

@@ -39,10 +39,15 @@ impl Tokens {
         Tokens { region: Region::new(region.to_owned()), credentials, runtime: Handle::current() }
     }
 
-    /// A token. It blocks, so it is called on threads of the Kafka client only.
+    /// A token, waited for: called on threads of the Kafka client only.
     pub(super) fn sign(&self) -> Result<OAuthToken, TokenError> {
+        self.runtime.block_on(self.token())
+    }
+
+    /// A token.
+    pub(super) async fn token(&self) -> Result<OAuthToken, TokenError> {
         let signed = generate_auth_token_from_credentials_provider(self.region.clone(), self.credentials.clone());
-        let signed = self.runtime.block_on(async { tokio::time::timeout(SIGNING, signed).await });
+        let signed = Box::pin(tokio::time::timeout(SIGNING, signed)).await;
         let (token, ends) =
             signed.map_err(|_| TokenError::Late)?.map_err(|error| TokenError::Signing(chain(&error)))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

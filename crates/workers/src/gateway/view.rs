@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 
 use super::answer::Refusal;
 use super::client::{Brokers, Context};
+use super::configs::{self, ConfigsError};
+use crate::log::chain;
 
 /// A broker that does not answer within this time is not there.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -66,6 +68,7 @@ pub(super) struct View {
 }
 
 struct Shared {
+    brokers: Brokers,
     consumer: Arc<BaseConsumer<Context>>,
     grouped: bool,
     topics: Mutex<HashMap<String, Known>>,
@@ -81,7 +84,7 @@ struct Known {
 
 impl View {
     /// Asks these brokers, of this group where one is wanted.
-    pub(super) fn new(brokers: &Brokers, group: Option<&str>) -> KafkaResult<View> {
+    pub(super) fn new(brokers: Brokers, group: Option<&str>) -> KafkaResult<View> {
         let mut config = brokers.config();
         config.set("group.id", group.unwrap_or("pinfra-gateway")).set("enable.auto.commit", "false");
         let consumer = Arc::new(BaseConsumer::from_config_and_context(&config, brokers.context())?);
@@ -99,7 +102,7 @@ impl View {
             .map_err(|error| KafkaError::ClientCreation(format!("cannot start a thread: {error}")))?;
         let questions = Semaphore::new(QUESTIONS);
         let grouped = group.is_some();
-        Ok(View { shared: Arc::new(Shared { consumer, grouped, topics: Mutex::default(), questions, ended }) })
+        Ok(View { shared: Arc::new(Shared { brokers, consumer, grouped, topics: Mutex::default(), questions, ended }) })
     }
 
     /// A topic, if there is one of that name. What was said a few seconds ago is good enough.
@@ -138,6 +141,17 @@ impl View {
     pub(super) async fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64), Refusal> {
         let topic = topic.to_owned();
         self.ask(move |consumer| consumer.fetch_watermarks(&topic, partition, ANSWER)).await
+    }
+
+    /// All settings of a topic.
+    pub(super) async fn configs(&self, topic: &str) -> Result<BTreeMap<String, Option<String>>, Refusal> {
+        let waiting = tokio::time::timeout(ANSWER, self.shared.questions.acquire()).await;
+        let Ok(Ok(_question)) = waiting else { return Err(Refusal::Busy) };
+        let told = Box::pin(configs::of_topic(&self.shared.brokers, topic)).await;
+        told.map_err(|error| match error {
+            ConfigsError::Io(_) | ConfigsError::Late => Refusal::Again(chain(&error)),
+            error => Refusal::Kafka(chain(&error)),
+        })
     }
 
     /// How these topics stand; those that are not there are left out.
