@@ -210,7 +210,9 @@ impl Driver {
             self.write(State::Updating, |connector, _| connector.state = State::Running);
             return;
         };
-        self.note(|operation| step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"]));
+        self.note(|operation| {
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"])
+        });
         self.halt().await;
         self.settle().await;
         if operation.from == State::Paused {
@@ -221,7 +223,9 @@ impl Driver {
             });
             return;
         }
-        self.note(|operation| step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"]));
+        self.note(|operation| {
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"])
+        });
         let outcome = self.start(connector, &operation.target, Duration::ZERO).await;
         let Err(fault) = outcome else {
             self.write(State::Updating, |connector, noted| {
