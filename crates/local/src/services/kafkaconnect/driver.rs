@@ -86,6 +86,13 @@ impl Crew {
         }
     }
 
+    /// Ends them where they are, as a kill would.
+    pub(super) fn abandon(&self) {
+        for hand in self.drivers().values() {
+            hand.driver.abort();
+        }
+    }
+
     fn drivers(&self) -> std::sync::MutexGuard<'_, HashMap<String, Hand>> {
         self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,9 +100,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        for hand in self.drivers().values() {
-            hand.driver.abort();
-        }
+        self.abandon();
     }
 }
 

@@ -41,8 +41,6 @@ pub(crate) struct OpenObject {
     pub(crate) file: File,
     /// How many they are.
     pub(crate) size: u64,
-    /// Without quotes: hexadecimal MD5, unless it was a multipart upload.
-    pub(crate) etag: String,
 }
 
 impl S3Front {
@@ -73,7 +71,7 @@ impl S3Front {
         version: Option<&str>,
     ) -> Result<OpenObject, S3Refused> {
         let (record, _, file) = self.cloud.open_version(bucket, key, version, |_| Ok(())).await?;
-        Ok(OpenObject { file, size: record.size, etag: record.etag })
+        Ok(OpenObject { file, size: record.size })
     }
 
     /// The region of a bucket; `NoSuchBucket` where there is none.
