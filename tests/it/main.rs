@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod chaos;
 mod client_machine;
 mod deployed_worker;
 mod interrupted;
+mod kafka;
 mod kill;
+mod pipeline;
 mod query;
 mod scale;
 mod stack_file;

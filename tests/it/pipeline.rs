@@ -12,29 +12,46 @@ use serde_json::Value;
 use crate::support::Sandbox;
 
 /// The stack's name, which its streams begin with.
-pub(super) const NAME: &str = "pins";
+pub(crate) const NAME: &str = "pins";
 /// Its tables, each with the field that identifies a row of the cleaned table.
-pub(super) const TABLES: [&str; 3] = ["geo", "pin", "user"];
+pub(crate) const TABLES: [&str; 3] = ["geo", "pin", "user"];
 /// Far more than anything takes on two busy cores: a hang shall fail the test, not hold it.
-pub(super) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+
+/// Which ways events have.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Ways {
+    /// Through Kinesis.
+    Stream,
+    /// Through Kafka and S3.
+    Batch,
+    /// Both of them.
+    Both,
+}
 
 /// A stack that has been made, in a sandbox of its own.
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     /// Where it lives.
-    pub(super) sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
+    ways: Ways,
 }
 
 impl Pipeline {
-    /// Makes it, with an emulator of these settings or none.
-    pub(super) fn up(emulator: Option<&str>) -> Pipeline {
-        let pipeline = Pipeline { sandbox: Sandbox::new() };
+    /// Makes the streaming path, with an emulator of these settings or none.
+    pub(crate) fn up(emulator: Option<&str>) -> Pipeline {
+        Pipeline::with(Ways::Stream, emulator)
+    }
+
+    /// Makes these ways for events, with an emulator of these settings or none.
+    pub(crate) fn with(ways: Ways, emulator: Option<&str>) -> Pipeline {
+        let pipeline = Pipeline { sandbox: Sandbox::new(), ways };
         share_packed_program(pipeline.sandbox.folder.path());
         pipeline.change(emulator);
         pipeline
     }
 
     /// Writes its stack file anew, runs `up`, and returns what that said.
-    pub(super) fn change(&self, emulator: Option<&str>) -> String {
+    pub(crate) fn change(&self, emulator: Option<&str>) -> String {
         self.write(emulator);
         let said = self.sandbox.ok(&["up", "stack.yaml"]);
         assert!(said.stdout.contains("probe delivered in "), "{}\n{}", said.stdout, said.stderr);
@@ -42,31 +59,43 @@ impl Pipeline {
     }
 
     /// Writes its stack file.
-    pub(super) fn write(&self, emulator: Option<&str>) {
+    pub(crate) fn write(&self, emulator: Option<&str>) {
         let emulator = emulator.map(|settings| format!("  emulator: {{ {settings} }}\n")).unwrap_or_default();
+        let streams = if self.ways == Ways::Batch { "" } else { "streams: { shards: 1 }\n" };
+        let (kafka, gateway) = match self.ways {
+            Ways::Stream => ("", ""),
+            // Of odd numbers, so that files end in the middle, by count and by time.
+            _ => (
+                "cluster: { partitions: 2 }\nconnector: { flush_size: 7, rotate_seconds: 2 }\n",
+                "  gateway: { port: 8082 }\n",
+            ),
+        };
+        let cleaner = match self.ways {
+            Ways::Batch => "{ streaming: false, schedule: \"0 12 * * *\" }",
+            _ => "{ streaming: true }",
+        };
         let text = format!(
             "name: {NAME}
 tables: {{ pin: {{ key: index }}, geo: {{ key: ind }}, user: {{ key: ind }} }}
-streams: {{ shards: 1 }}
-api: {{ stage: prod, auth: key }}
+{streams}{kafka}api: {{ stage: prod, auth: key }}
 lake: {{}}
 client: {{ instance: t3.small }}
 workers:
-{emulator}  cleaner: {{ streaming: true }}
+{emulator}{gateway}  cleaner: {cleaner}
 "
         );
         self.sandbox.write("stack.yaml", &text);
     }
 
     /// What `status --json` says, healthy or not.
-    pub(super) fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let said = self.sandbox.run(&["status", NAME, "--json"]);
         let last = said.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|_| panic!("{}\n{}", said.stdout, said.stderr))
     }
 
     /// Asks for the status until it is so.
-    pub(super) fn status_when(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn status_when(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + LIMIT;
         loop {
             let status = self.status();
@@ -78,29 +107,34 @@ workers:
     }
 
     /// The rows of an answer.
-    pub(super) fn query(&self, sql: &str) -> Vec<Value> {
-        let said = self.sandbox.ok(&["query", NAME, "--sql", sql, "--format", "json"]);
+    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
+        self.query_from("stream", sql)
+    }
+
+    /// The rows of an answer of the tables of this path.
+    pub(crate) fn query_from(&self, tables: &str, sql: &str) -> Vec<Value> {
+        let said = self.sandbox.ok(&["query", NAME, "--from", tables, "--sql", sql, "--format", "json"]);
         serde_json::from_str(&said.stdout).unwrap()
     }
 
     /// The number that is the answer.
-    pub(super) fn number(&self, sql: &str) -> u64 {
+    pub(crate) fn number(&self, sql: &str) -> u64 {
         let rows = self.query(sql);
         rows[0].as_object().unwrap().values().next().unwrap().as_u64().unwrap()
     }
 
     /// An output by its name, secret or not.
-    pub(super) fn output(&self, name: &str) -> String {
+    pub(crate) fn output(&self, name: &str) -> String {
         self.sandbox.ok(&["outputs", NAME, "--show", name]).stdout.trim().to_owned()
     }
 
     /// The Kinesis stream of a table.
-    pub(super) fn stream(table: &str) -> String {
+    pub(crate) fn stream(table: &str) -> String {
         format!("{NAME}-{table}")
     }
 
     /// The worker processes of the machine.
-    pub(super) fn machine(&self) -> Machine {
+    pub(crate) fn machine(&self) -> Machine {
         Machine { instance: self.output("client_instance") }
     }
 }
@@ -114,14 +148,14 @@ fn share_packed_program(folder: &Path) {
 }
 
 /// The processes of an instance of the local cloud.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Its id, which all its processes have in their environment.
-    pub(super) instance: String,
+    pub(crate) instance: String,
 }
 
 impl Machine {
     /// The processes that are there, with their arguments.
-    pub(super) fn processes(&self) -> Vec<(u32, String)> {
+    pub(crate) fn processes(&self) -> Vec<(u32, String)> {
         let marker = format!("PINFRA_INSTANCE={}", self.instance);
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -136,7 +170,7 @@ impl Machine {
     }
 
     /// Waits for the process that runs this worker, or `agent`.
-    pub(super) fn process(&self, worker: &str) -> u32 {
+    pub(crate) fn process(&self, worker: &str) -> u32 {
         let role = format!(" worker {worker} ");
         let found = || self.processes().into_iter().find(|(_, arguments)| arguments.contains(&role));
         wait_for(&format!("a process of the {worker}"), || found().map(|(pid, _)| pid))
@@ -144,12 +178,12 @@ impl Machine {
 }
 
 /// Sends a signal to a process, which may have ended in between.
-pub(super) fn signal(pid: impl Display, name: &str) -> bool {
+pub(crate) fn signal(pid: impl Display, name: &str) -> bool {
     Command::new("kill").args(["-s", name, &pid.to_string()]).output().unwrap().status.success()
 }
 
 /// Looks again and again until there is something.
-pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + LIMIT;
     loop {
         if let Some(found) = look() {
@@ -161,7 +195,7 @@ pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 }
 
 /// One HTTP request as `curl -X` makes it. Returns status and body.
-pub(super) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
+pub(crate) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut head = format!("{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {

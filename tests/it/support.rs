@@ -13,6 +13,7 @@ pub(crate) struct Sandbox {
 }
 
 /// What one run of the program said.
+#[derive(Debug)]
 pub(crate) struct Said {
     /// Its exit code.
     pub(crate) code: i32,
@@ -53,6 +54,11 @@ impl Sandbox {
     /// Runs the program.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         said(&self.command(arguments).output().unwrap())
+    }
+
+    /// Starts the program, and hears nothing of it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> std::process::Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Runs the program, which has to succeed.

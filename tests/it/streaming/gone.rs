@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pipeline::{NAME, Pipeline, signal, wait_for};
+use crate::pipeline::{NAME, Pipeline, signal, wait_for};
 use crate::support::{STREAMS, Sandbox};
 
 /// It takes less than five seconds; with many tests on two cores it may take longer.

@@ -9,13 +9,13 @@ use pinfra_aws::Clients;
 use pinfra_workers::config::PROBE_FIELD;
 use serde_json::Value;
 
-use super::pipeline::{NAME, Pipeline, TABLES};
+use crate::pipeline::{NAME, Pipeline, TABLES};
 
 /// The counts of one table.
-pub(super) type Counts = BTreeMap<String, u64>;
+pub(crate) type Counts = BTreeMap<String, u64>;
 
 /// Whether the emulator is done and all that was posted has been read.
-pub(super) fn is_through(status: &Value) -> bool {
+pub(crate) fn is_through(status: &Value) -> bool {
     let workers = status["workers"].as_array().unwrap();
     let done = workers.iter().any(|worker| {
         worker["name"] == "emulator" && worker["condition"].as_str().is_some_and(|doing| doing.starts_with("done"))
@@ -26,7 +26,7 @@ pub(super) fn is_through(status: &Value) -> bool {
 }
 
 /// Waits until all is read and judges. Returns the counts of each table.
-pub(super) async fn reconciled(pipeline: &Pipeline) -> BTreeMap<String, Counts> {
+pub(crate) async fn reconciled(pipeline: &Pipeline) -> BTreeMap<String, Counts> {
     pipeline.status_when("through", is_through);
     // A shard keeps the order: when the probe is through, so is all that came before it.
     pipeline.sandbox.ok(&["verify", NAME]);
@@ -64,7 +64,7 @@ fn judge(pipeline: &Pipeline, table: &str, counts: &Counts, records: &[Vec<u8>])
 }
 
 /// The counts of one table as `status` has them.
-pub(super) fn counts(status: &Value, table: &str) -> Counts {
+pub(crate) fn counts(status: &Value, table: &str) -> Counts {
     let events = status["events"].as_array().unwrap();
     let event = events.iter().find(|event| event["table"] == table).unwrap_or_else(|| panic!("{table}: {status:#}"));
     assert_eq!(event["adds_up"], true, "{event:#}");
@@ -73,7 +73,7 @@ pub(super) fn counts(status: &Value, table: &str) -> Counts {
 }
 
 /// All that a stream of one shard holds, probes left out.
-pub(super) async fn records(clients: &Clients, stream: &str) -> Vec<Vec<u8>> {
+pub(crate) async fn records(clients: &Clients, stream: &str) -> Vec<Vec<u8>> {
     let kinesis = &clients.kinesis;
     let shards = kinesis.list_shards().stream_name(stream).send().await.unwrap();
     let [shard] = shards.shards() else { panic!("{stream} has one shard") };

@@ -5,7 +5,7 @@ use pinfra_aws::Clients;
 use serde_json::{Value, json};
 
 use super::judge::counts;
-use super::pipeline::{NAME, Pipeline, http, wait_for};
+use crate::pipeline::{NAME, Pipeline, http, wait_for};
 
 const MIB: usize = 1024 * 1024;
 const STREAM: &str = "pins-pin";

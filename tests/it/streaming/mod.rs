@@ -4,9 +4,8 @@
 //! by time: a condition is looked at again and again until a deadline that is far away.
 
 mod gone;
-mod judge;
+pub(crate) mod judge;
 mod kills;
 mod malformed;
 mod path;
 mod permissions;
-mod pipeline;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::judge::reconciled;
-use super::pipeline::{NAME, Pipeline, http};
+use crate::pipeline::{NAME, Pipeline, http};
 
 /// Events of all tables together; more by `PINFRA_TEST_EVENTS`.
 fn events() -> u64 {

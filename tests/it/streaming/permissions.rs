@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::pipeline::{NAME, Pipeline};
+use crate::pipeline::{NAME, Pipeline};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permission_that_is_withdrawn_is_found_and_put_right() {
