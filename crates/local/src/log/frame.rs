@@ -113,7 +113,9 @@ impl Batch {
 
     /// How many offsets all of it takes.
     pub(super) fn span(&self, span: Span) -> u64 {
-        (0..self.starts.len()).map(|number| span(&self.bytes[self.starts[number] + HEADER_BYTES..self.end(number)])).sum()
+        (0..self.starts.len())
+            .map(|number| span(&self.bytes[self.starts[number] + HEADER_BYTES..self.end(number)]))
+            .sum()
     }
 
     pub(super) fn byte_len(&self) -> usize {

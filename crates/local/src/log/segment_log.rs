@@ -158,9 +158,7 @@ impl SegmentLog {
 
     /// Drops the segments of which every record lies before `offset`; returns how many. The last one stays.
     pub fn drop_until(&self, offset: u64) -> Result<usize, LogError> {
-        self.drop_oldest(|segments| {
-            segments.iter().rposition(|segment| segment.base_offset <= offset).unwrap_or(0)
-        })
+        self.drop_oldest(|segments| segments.iter().rposition(|segment| segment.base_offset <= offset).unwrap_or(0))
     }
 
     /// Drops the oldest segments as long as those that stay have `bytes` at least; returns how many.
@@ -177,7 +175,9 @@ impl SegmentLog {
 
     /// Where the segment before the last begins: what was appended lately is behind it.
     pub fn recent_offset(&self) -> u64 {
-        self.read_segments(|segments| segments.iter().rev().take(2).next_back().map_or(0, |segment| segment.base_offset))
+        self.read_segments(|segments| {
+            segments.iter().rev().take(2).next_back().map_or(0, |segment| segment.base_offset)
+        })
     }
 
     /// Bytes on disk.
