@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod configuration;
 pub mod discover;
+pub mod existing;
 mod families;
 mod live;
 mod operation;

@@ -44,7 +44,7 @@ pub(super) fn plan_with(
             planning.wrong.push(PlanError::UnknownKind(node.address.clone()));
             continue;
         };
-        let decision = planning.decide(node, &**kind);
+        let decision = planning.decide(node, kind.as_ref());
         let unknown = match &decision {
             Decision::Nothing => Unknown::These(&[]),
             Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. } => Unknown::All,
@@ -118,7 +118,10 @@ impl<'a> Planning<'a> {
 
     fn decide(&mut self, node: &'a Node, kind: &dyn Kind) -> Decision {
         let info = kind.info();
-        let inputs = &self.resolve_known(&node.inputs);
+        let resolved = self.resolve_known(&node.inputs);
+        // What a reference stood for may change how the kind writes its inputs, such as the order of a list.
+        let normal = references(&resolved).is_empty().then(|| kind.normalise(&resolved).ok()).flatten();
+        let inputs = &normal.unwrap_or(resolved);
         let record = self.state.resources.get(&node.address);
         let (id, live) = match self.observed.get(&node.address) {
             Some(Observation::Present { id, live }) => (id, live),

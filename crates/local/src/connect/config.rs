@@ -241,9 +241,7 @@ impl Asked<'_> {
                 self.time_based(&pattern, duration)
             }
             Some("DailyPartitioner") => self.time_based("'year'=YYYY/'month'=MM/'day'=dd", 24 * HOUR_MILLIS),
-            Some("HourlyPartitioner") => {
-                self.time_based("'year'=YYYY/'month'=MM/'day'=dd/'hour'=HH", HOUR_MILLIS)
-            }
+            Some("HourlyPartitioner") => self.time_based("'year'=YYYY/'month'=MM/'day'=dd/'hour'=HH", HOUR_MILLIS),
             _ => {
                 self.wrong.push(format!(
                     "Invalid value {class} for configuration partitioner.class: the local cloud has {PARTITIONERS}\
@@ -256,17 +254,20 @@ impl Asked<'_> {
 
     fn time_based(&mut self, pattern: &str, duration_millis: i64) -> Partitioner {
         let locale = self.required("locale");
-        let extractor = match self.text("timestamp.extractor", "Wallclock").rsplit(['.', '$']).next().unwrap_or_default() {
-            "Wallclock" | "WallclockTimestampExtractor" => Extractor::Wallclock,
-            "Record" | "RecordTimestampExtractor" => Extractor::Record,
-            "RecordField" | "RecordFieldTimestampExtractor" => Extractor::Field(self.text("timestamp.field", "timestamp")),
-            other => {
-                self.wrong.push(format!(
-                    "Invalid timestamp extractor: {other}: the local cloud has Wallclock, Record and RecordField"
-                ));
-                Extractor::Wallclock
-            }
-        };
+        let extractor =
+            match self.text("timestamp.extractor", "Wallclock").rsplit(['.', '$']).next().unwrap_or_default() {
+                "Wallclock" | "WallclockTimestampExtractor" => Extractor::Wallclock,
+                "Record" | "RecordTimestampExtractor" => Extractor::Record,
+                "RecordField" | "RecordFieldTimestampExtractor" => {
+                    Extractor::Field(self.text("timestamp.field", "timestamp"))
+                }
+                other => {
+                    self.wrong.push(format!(
+                        "Invalid timestamp extractor: {other}: the local cloud has Wallclock, Record and RecordField"
+                    ));
+                    Extractor::Wallclock
+                }
+            };
         let format = PathFormat::parse(pattern.trim_end_matches('/')).unwrap_or_else(|why| {
             self.wrong.push(format!("Invalid value {pattern} for configuration path.format: {why}"));
             PathFormat::default()
@@ -361,7 +362,8 @@ impl Asked<'_> {
         match text.parse::<T>() {
             Ok(number) if number >= least => number,
             Ok(_) => {
-                self.wrong.push(format!("Invalid value {text} for configuration {key}: Value must be at least {least}"));
+                self.wrong
+                    .push(format!("Invalid value {text} for configuration {key}: Value must be at least {least}"));
                 least
             }
             Err(_) => {
@@ -409,7 +411,9 @@ mod tests {
         assert_eq!((sink.group.as_str(), sink.tasks_max, sink.plan.flush_size), ("connect-c", 3, 1));
         assert_eq!((sink.plan.topics_dir.as_str(), sink.plan.pad_width), ("topics", 10));
         assert_eq!(sink.value_converter, Converter::Json { schemas: false });
-        assert!(matches!(sink.topics, Topics::Matching(regex) if regex.is_match("pinterest.pin") && !regex.is_match("xpinterest")));
+        assert!(
+            matches!(sink.topics, Topics::Matching(regex) if regex.is_match("pinterest.pin") && !regex.is_match("xpinterest"))
+        );
     }
 
     #[test]
@@ -467,7 +471,13 @@ mod tests {
         let class = ("partitioner.class", "io.confluent.connect.storage.partitioner.TimeBasedPartitioner");
         let wrong = read(&[class]).unwrap_err();
         assert!(wrong.contains("following 4 error(s)"), "{wrong}");
-        read(&[class, ("path.format", "YYYY"), ("locale", "en-US"), ("timezone", "UTC"), ("partition.duration.ms", "1")])
-            .unwrap();
+        read(&[
+            class,
+            ("path.format", "YYYY"),
+            ("locale", "en-US"),
+            ("timezone", "UTC"),
+            ("partition.duration.ms", "1"),
+        ])
+        .unwrap();
     }
 }

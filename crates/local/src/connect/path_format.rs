@@ -3,7 +3,17 @@
 use time::{OffsetDateTime, UtcOffset};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -63,7 +73,8 @@ impl PathFormat {
     /// The directory of a moment.
     pub(super) fn write(&self, millis: i64, zone: UtcOffset) -> String {
         let nanos = i128::from(millis) * 1_000_000;
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(zone);
+        let moment =
+            OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(zone);
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -110,7 +121,9 @@ fn field(letter: char, count: usize, moment: OffsetDateTime) -> String {
         'h' => padded(if hour % 12 == 0 { 12 } else { hour % 12 }),
         'm' => padded(i64::from(moment.minute())),
         's' => padded(i64::from(moment.second())),
-        'S' => format!("{:03}{}", moment.millisecond(), "0".repeat(count.saturating_sub(3))).chars().take(count).collect(),
+        'S' => {
+            format!("{:03}{}", moment.millisecond(), "0".repeat(count.saturating_sub(3))).chars().take(count).collect()
+        }
         _ => {
             let (hours, minutes, _) = moment.offset().as_hms();
             let sign = if moment.offset().is_negative() { '-' } else { '+' };

@@ -67,7 +67,9 @@ fn by_schema(schema: &Value, value: &Value) -> Result<Data, String> {
 
 fn map(schema: &Value, value: &Value) -> Result<Data, String> {
     if schema["keys"]["type"] != "string" {
-        return Err("maps with keys that are no strings are not supported by the local cloud's JsonConverter".to_owned());
+        return Err(
+            "maps with keys that are no strings are not supported by the local cloud's JsonConverter".to_owned()
+        );
     }
     let Value::Object(members) = value else {
         return Err(format!("Maps with string fields should be encoded as JSON objects, but found {}", named(value)));
@@ -123,7 +125,8 @@ mod tests {
     fn what_is_no_envelope_is_refused_in_kafkas_words() {
         let refused = unwrapped(json!({"index": 1})).unwrap_err();
         assert!(refused.contains("set schemas.enable=false"), "{refused}");
-        let required = json!({"schema": {"type": "struct", "fields": [{"field": "a", "type": "int32"}]}, "payload": {}});
+        let required =
+            json!({"schema": {"type": "struct", "fields": [{"field": "a", "type": "int32"}]}, "payload": {}});
         assert_eq!(unwrapped(required).unwrap_err(), "Invalid null value for required INT32 field, at the field \"a\"");
     }
 }

@@ -168,7 +168,8 @@ impl Pending {
             committed.map_err(|refused| Fault::brokers(format!("Commit of offsets failed: {refused}")))?;
             Ok(offsets)
         });
-        let offsets = committed.await.unwrap_or_else(|error| Err(Fault::task(format!("the task broke off: {error}"))))?;
+        let offsets =
+            committed.await.unwrap_or_else(|error| Err(Fault::task(format!("the task broke off: {error}"))))?;
         for (topic, partition, offset) in offsets {
             let lane = lanes.iter_mut().find(|lane| lane.topic == topic && lane.partition == partition);
             if let Some(lane) = lane {
@@ -244,7 +245,12 @@ impl Lane {
             Err(error) => {
                 let class = sink.value_converter.class();
                 let message = error.to_string();
-                return failed(&Failure { stage: "VALUE_CONVERTER", class, exception: DATA_EXCEPTION, message: &message });
+                return failed(&Failure {
+                    stage: "VALUE_CONVERTER",
+                    class,
+                    exception: DATA_EXCEPTION,
+                    message: &message,
+                });
             }
         };
         if value == super::value::Data::Null {

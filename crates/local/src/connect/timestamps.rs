@@ -29,7 +29,9 @@ impl Extractor {
                 Some(Data::Double(millis)) => Ok(*millis as i64),
                 Some(Data::Float(millis)) => Ok(*millis as i64),
                 Some(Data::Text(text)) => iso(text).ok_or_else(|| {
-                    format!("Invalid format: \"{text}\" of the field `{field}` is no ISO 8601 time (2026-01-31T12:00:00Z)")
+                    format!(
+                        "Invalid format: \"{text}\" of the field `{field}` is no ISO 8601 time (2026-01-31T12:00:00Z)"
+                    )
                 }),
                 Some(other) => {
                     Err(format!("Error extracting timestamp from record field: {field}: it is {}", other.kind()))

@@ -194,8 +194,8 @@ impl PartitionWriter {
         }
         let spanned = self.last_time.zip(self.first_time).map(|(last, first)| last - first);
         let interval = self.plan.rotate_millis;
-        let by_records = interval > 0
-            && spanned.is_some_and(|spanned| spanned >= interval || directory != self.last_directory);
+        let by_records =
+            interval > 0 && spanned.is_some_and(|spanned| spanned >= interval || directory != self.last_directory);
         by_records || self.next_rotation.is_some_and(|next| now >= next)
     }
 

@@ -105,7 +105,7 @@ pub(super) fn new_version() -> String {
     std::iter::once('K').chain(letters).collect()
 }
 
-/// Makes the network know `count` brokers of a cluster, evenly over its subnets; those that are there stay.
+/// Makes the network have interfaces for `count` brokers of a cluster, evenly over its subnets; those that are there stay.
 pub(super) fn place_brokers(desk: &Desk, cluster: &Cluster, count: u32) -> Result<Vec<Broker>, ApiError> {
     let subnets = cluster.subnets();
     let groups = super::book::texts(cluster.group("SecurityGroups"));
@@ -130,6 +130,15 @@ pub(super) fn place_brokers(desk: &Desk, cluster: &Cluster, count: u32) -> Resul
     Ok(placed.into_iter().map(broker).collect())
 }
 
+/// Gives a cluster the interfaces of its brokers; those that it has stay.
+pub(super) fn connect(desk: &Desk, cluster: &Cluster) -> Result<(), ApiError> {
+    let brokers = place_brokers(desk, cluster, cluster.broker_count())?;
+    desk.change_cluster(&cluster.arn, |cluster, _| {
+        cluster.brokers = brokers;
+        Ok(((), None))
+    })
+}
+
 fn made(desk: &Arc<Desk>, call: &Call, input: &Value, asked: &Value) -> Result<Cluster, ApiError> {
     let name = input["ClusterName"].as_str().unwrap_or_default();
     checks::name(name)?;
@@ -144,7 +153,7 @@ fn made(desk: &Arc<Desk>, call: &Call, input: &Value, asked: &Value) -> Result<C
             return Err(conflict("clusterName", "A resource with this name already exists."));
         }
         let configuration = &asked["ConfigurationInfo"];
-        let mut cluster = Cluster {
+        Ok(Cluster {
             arn: format!("arn:aws:kafka:{}:{}:cluster/{name}/{uuid}", call.region, call.account),
             name: name.to_owned(),
             uuid,
@@ -160,11 +169,14 @@ fn made(desk: &Arc<Desk>, call: &Call, input: &Value, asked: &Value) -> Result<C
             kafka_version,
             tags,
             brokers: Vec::new(),
-        };
-        // From here on the security groups are held, as on AWS.
-        cluster.brokers = place_brokers(desk, &cluster, cluster.broker_count())?;
-        Ok(cluster)
+        })
     })?;
+    // After the cluster is on disk: interfaces that nobody knows of would hold their security groups for ever. From here
+    // on they are held by the cluster, as on AWS.
+    if let Err(error) = connect(desk, &cluster) {
+        desk.forget_cluster(&cluster.arn)?;
+        return Err(error);
+    }
     lifecycle::follow(desk, &cluster.arn);
     Ok(cluster)
 }

@@ -119,14 +119,17 @@ async fn advance(desk: &Arc<Desk>, arn: &str) {
 }
 
 async fn create(desk: &Desk, cluster: &Cluster) {
-    let opened = desk.brokers.open_cluster(spec(desk, cluster)).await;
+    // A kill of the process may have come before the interfaces.
+    let connected = clusters::connect(desk, cluster).map_err(|error| error.message);
+    let opened = desk.brokers.open_cluster(spec(desk, cluster)).await.map_err(|error| chain(&error));
+    let ready = connected.and(opened);
     // Of all that is asynchronous here this takes longest, as it does on AWS.
     tokio::time::sleep(desk.settle * 4).await;
-    write(desk, &cluster.arn, State::Creating, |cluster| match &opened {
+    write(desk, &cluster.arn, State::Creating, |cluster| match ready {
         Ok(_) => cluster.state = State::Active,
-        Err(error) => {
+        Err(why) => {
             cluster.state = State::Failed;
-            cluster.failure = Some(("InternalError".to_owned(), chain(error)));
+            cluster.failure = Some(("InternalError".to_owned(), why));
         }
     });
 }

@@ -13,6 +13,8 @@
 
 mod about;
 mod authority;
+#[cfg(test)]
+mod authority_tests;
 mod book;
 mod bootstrap;
 mod broker_nodes;

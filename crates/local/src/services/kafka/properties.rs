@@ -76,6 +76,8 @@ fn refused(what: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(text: &str) -> Result<Properties, ApiError> {
@@ -113,5 +115,24 @@ mod tests {
     #[test]
     fn names_are_in_order() {
         assert!(PROPERTIES.is_sorted_by_key(|(name, _)| *name));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            properties in prop::collection::btree_map("[a-z][a-z.]{0,20}", "[!-~]([ -~]{0,20}[!-~])?", 0..8),
+        ) {
+            // A value cannot begin with what separates it from its name.
+            prop_assume!(properties.values().all(|value| !value.starts_with(['=', ':'])));
+            let lines: Vec<String> = properties.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            prop_assert_eq!(parse(&lines.join("\n")).unwrap(), properties);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,200}") {
+            if let Err(error) = check(&text) {
+                prop_assert_eq!(error.code, "BadRequestException");
+            }
+        }
     }
 }

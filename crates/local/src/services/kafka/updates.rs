@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::book::{Book, Cluster, Operation, OperationState, State};
 use super::desk::Desk;
-use super::errors::{bad_request, invalid};
+use super::errors::{bad_request, invalid, unsupported};
 use super::{checks, clusters, instance_types, lifecycle, versions};
 use crate::services::Call;
 use crate::wire::error::ApiError;
@@ -135,6 +135,9 @@ pub(super) fn kafka_version(desk: &Arc<Desk>, call: &Call, input: &Value) -> Res
 /// `UpdateConnectivity`: to what there is, which is access from inside the VPC.
 pub(super) fn connectivity(desk: &Arc<Desk>, call: &Call, input: &Value) -> Result<Value, ApiError> {
     update(desk, call, input, "connectivity", |cluster, _| {
+        if !input["ZookeeperAccess"].is_null() {
+            return Err(unsupported("zookeeperAccess", "ZooKeeper (`ZookeeperAccess`)"));
+        }
         let wanted = checks::connectivity(&input["ConnectivityInfo"])?;
         let source = json!({"ConnectivityInfo": cluster.group("ConnectivityInfo")});
         Ok(Change { kind: "UPDATE_CONNECTIVITY", source, target: json!({ "ConnectivityInfo": wanted }) })

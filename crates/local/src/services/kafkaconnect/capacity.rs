@@ -25,7 +25,8 @@ pub(super) fn checked(asked: &Value) -> Result<Value, ApiError> {
             if tasks.is_some_and(|tasks| tasks < most) {
                 return Err(invalid("maxAutoscalingTaskCount", "It has to be at least the maximum worker count."));
             }
-            let percent = |policy: &str, default: i64| scaling[policy]["cpuUtilizationPercentage"].as_i64().unwrap_or(default);
+            let percent =
+                |policy: &str, default: i64| scaling[policy]["cpuUtilizationPercentage"].as_i64().unwrap_or(default);
             let mut shown = json!({
                 "mcuCount": mcu_count(scaling)?,
                 "minWorkerCount": least,

@@ -100,7 +100,8 @@ pub(super) fn check_references(book: &Book, region: &str, setting: &Setting, now
     let worker = &setting.worker_configuration;
     let Some(arn) = worker["workerConfigurationArn"].as_str() else { return Ok(()) };
     let found = book.worker_configurations.get(arn).filter(|found| found.region == region);
-    let state = found.and_then(|found| found.state(now)).ok_or_else(|| errors::not_found("worker configuration", arn))?;
+    let state =
+        found.and_then(|found| found.state(now)).ok_or_else(|| errors::not_found("worker configuration", arn))?;
     if state != "ACTIVE" {
         return Err(errors::invalid("workerConfiguration", format!("The worker configuration '{arn}' is {state}.")));
     }

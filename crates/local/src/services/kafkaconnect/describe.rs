@@ -18,8 +18,13 @@ pub(super) fn trouble(trouble: &Trouble) -> Value {
 /// A name as MSK Connect takes it: letters, digits, hyphens and underscores.
 pub(super) fn name<'a>(value: &'a Value, parameter: &str) -> Result<&'a str, ApiError> {
     let name = value.as_str().unwrap_or_default();
-    let good = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if good { Ok(name) } else { Err(errors::invalid(parameter, "Letters, digits, hyphens and underscores are allowed.")) }
+    let good =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if good {
+        Ok(name)
+    } else {
+        Err(errors::invalid(parameter, "Letters, digits, hyphens and underscores are allowed."))
+    }
 }
 
 /// The members that DescribeConnector and ListConnectors share.

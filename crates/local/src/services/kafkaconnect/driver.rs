@@ -86,6 +86,13 @@ impl Crew {
         }
     }
 
+    /// Ends them where they are, as a kill would.
+    pub(super) fn abandon(&self) {
+        for hand in self.drivers().values() {
+            hand.driver.abort();
+        }
+    }
+
     fn drivers(&self) -> std::sync::MutexGuard<'_, HashMap<String, Hand>> {
         self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,9 +100,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        for hand in self.drivers().values() {
-            hand.driver.abort();
-        }
+        self.abandon();
     }
 }
 
@@ -205,7 +210,9 @@ impl Driver {
             self.write(State::Updating, |connector, _| connector.state = State::Running);
             return;
         };
-        self.note(|operation| step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"]));
+        self.note(|operation| {
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"])
+        });
         self.halt().await;
         self.settle().await;
         if operation.from == State::Paused {
@@ -216,7 +223,9 @@ impl Driver {
             });
             return;
         }
-        self.note(|operation| step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"]));
+        self.note(|operation| {
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"])
+        });
         let outcome = self.start(connector, &operation.target, Duration::ZERO).await;
         let Err(fault) = outcome else {
             self.write(State::Updating, |connector, noted| {

@@ -80,6 +80,11 @@ impl KafkaConnect {
     pub async fn stop(&self) {
         self.office.crew.stop().await;
     }
+
+    /// The same without waiting.
+    pub fn cut_power(&self) {
+        self.office.crew.abandon();
+    }
 }
 
 impl Service for KafkaConnect {

@@ -25,9 +25,11 @@ pub(super) async fn create(office: &Office, call: &Call, input: &Value) -> Resul
     // MSK Connect reads the object as the caller.
     let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
     let resource = format!("arn:aws:s3:::{bucket}/{key}");
-    office.ground.iam.authorize(&call.principal, action, &[resource], &Context::default()).map_err(|error| {
-        errors::invalid("s3Location", format!("The object cannot be read. {}", error.message))
-    })?;
+    office
+        .ground
+        .iam
+        .authorize(&call.principal, action, &[resource], &Context::default())
+        .map_err(|error| errors::invalid("s3Location", format!("The object cannot be read. {}", error.message)))?;
     let opened = office.ground.s3.open_object(&bucket, key, version).await;
     let opened = opened.map_err(|refused| {
         errors::invalid("s3Location", format!("The object s3://{bucket}/{key} cannot be read. {refused}"))
@@ -35,7 +37,8 @@ pub(super) async fn create(office: &Office, call: &Call, input: &Value) -> Resul
     let content_type = input["contentType"].as_str().unwrap_or_default().to_owned();
     let wanted = content_type.clone();
     let looked = tokio::task::spawn_blocking(move || look(opened.file, opened.size, &wanted)).await;
-    let (md5, trouble) = looked.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))?;
+    let (md5, trouble) =
+        looked.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))?;
 
     let desk = office.desk.as_ref();
     let uuid = uuid::Uuid::new_v4();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use s3s::{S3Error, S3ErrorCode};
 
+use super::checksums::Algorithm;
 use super::conditions::WriteConditions;
 use super::describe::{Given, description};
 use super::index::Read;
 use super::intake::{Source, gather};
 use super::{S3Front, lifecycle_sweep};
-use super::checksums::Algorithm;
 
 /// An answer of S3 that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +41,6 @@ pub(crate) struct OpenObject {
     pub(crate) file: File,
     /// How many they are.
     pub(crate) size: u64,
-    /// Without quotes: hexadecimal MD5, unless it was a multipart upload.
-    pub(crate) etag: String,
 }
 
 impl S3Front {
@@ -73,13 +71,14 @@ impl S3Front {
         version: Option<&str>,
     ) -> Result<OpenObject, S3Refused> {
         let (record, _, file) = self.cloud.open_version(bucket, key, version, |_| Ok(())).await?;
-        Ok(OpenObject { file, size: record.size, etag: record.etag })
+        Ok(OpenObject { file, size: record.size })
     }
 
     /// The region of a bucket; `NoSuchBucket` where there is none.
     pub(crate) async fn region_of(&self, bucket: &str) -> Result<String, S3Refused> {
         let name = bucket.to_owned();
-        let found = Arc::clone(&self.cloud.index).read(move |read| read.find_bucket(&name)).await.map_err(S3Error::from)?;
+        let found =
+            Arc::clone(&self.cloud.index).read(move |read| read.find_bucket(&name)).await.map_err(S3Error::from)?;
         let absent = || S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist");
         Ok(found.ok_or_else(absent)?.region)
     }
