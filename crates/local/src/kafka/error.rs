@@ -32,7 +32,7 @@ pub enum KafkaError {
         source: io::Error,
     },
     /// The certificates of the TLS listeners cannot be made or read.
-    #[error("the certificates of the brokers cannot be used: remove the folder `{path}` to have new ones")]
+    #[error("the certificates of the brokers cannot be used: remove `server.pem` from `{path}` to have new ones")]
     Certificate {
         /// Where they are kept.
         path: PathBuf,
