@@ -168,7 +168,7 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
 /// Whether MSK or MSK Connect refuses to delete what is used; their models do not tell the text.
 fn is_in_use(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["in use", "being used", "used by", "associated"].iter().any(|words| message.contains(words))
+    ["in use", "being used", "used by"].iter().any(|words| message.contains(words))
 }
 
 fn hint_for(kind: ErrorKind, code: &str) -> Option<String> {

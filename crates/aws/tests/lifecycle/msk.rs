@@ -58,7 +58,7 @@ pub(crate) fn cluster_inputs(name: &str, group: &str) -> ClusterInputs {
     }
 }
 
-fn topic_inputs(cluster: &str) -> TopicInputs {
+pub(crate) fn topic_inputs(cluster: &str) -> TopicInputs {
     TopicInputs {
         cluster: Input::Known(cluster.to_owned()),
         name: "pins.pin".to_owned(),
