@@ -222,6 +222,8 @@ pub enum WorkerCommand {
     Agent(WorkerArgs),
     /// Posts source rows to the API
     Emulator(WorkerArgs),
+    /// Takes records over HTTP and produces them to Kafka
+    Gateway(WorkerArgs),
     /// Cleans events into Delta tables
     Cleaner(WorkerArgs),
 }

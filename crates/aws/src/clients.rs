@@ -17,6 +17,20 @@ const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// Long enough for another continent, short enough to notice that nobody is there.
 const CONNECT: Duration = Duration::from_millis(2_000);
 
+/// The services called, as variables `AWS_ENDPOINT_URL_<SERVICE>` name them.
+const SERVICES: [&str; 10] = [
+    "STS",
+    "API_GATEWAY",
+    "EC2",
+    "IAM",
+    "KAFKA",
+    "KAFKACONNECT",
+    "KINESIS",
+    "S3",
+    "SSM",
+    "RESOURCE_GROUPS_TAGGING_API",
+];
+
 /// The partition of a region, the second part of every ARN in it ("Amazon Resource Names", AWS General Reference).
 pub fn partition(region: &str) -> &'static str {
     match region.split('-').take(2).collect::<Vec<_>>().as_slice() {
@@ -224,7 +238,7 @@ async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), Clo
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));
     }
-    for service in ["STS", "API_GATEWAY", "EC2", "IAM", "KINESIS", "S3", "SSM", "RESOURCE_GROUPS_TAGGING_API"] {
+    for service in SERVICES {
         let name = format!("AWS_ENDPOINT_URL_{service}");
         if !made_here && let Ok(url) = std::env::var(&name) {
             urls.push((name, url));

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::deployment::{delete_unserved, ours};
 use super::names;
-use super::sending::{escaped, patch, through_conflicts};
+use super::sending::{escaped, patch};
 use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
+use crate::wait::through_conflicts;
 
 /// The key of the settings of all methods.
 const ALL_METHODS: &str = "*/*";

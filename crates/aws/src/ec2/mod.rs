@@ -3,6 +3,7 @@
 pub mod elastic_ip;
 pub mod instance;
 pub mod key_pair;
+pub(crate) mod network;
 pub mod security_group;
 pub mod vpc_endpoint;
 
