@@ -117,15 +117,15 @@ pub enum Command {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
     },
-    /// Send a probe event to every table and wait until it has arrived; shows the time at each hop
+    /// Send a probe event to every table on every path and wait until it has arrived; shows the time at each hop
     Verify {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
-        /// Seconds to wait for it
+        /// Seconds to wait for it; a connector that stores less often is given its interval
         #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
     },
-    /// What a worker wrote: emulator or cleaner
+    /// What a worker wrote: emulator, gateway or cleaner
     Logs {
         /// The worker
         worker: String,
@@ -135,7 +135,7 @@ pub enum Command {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Endpoint, bucket, stream names …
+    /// Endpoint, bucket, streams, topics, bootstrap servers …
     Outputs {
         /// The stack's name or its stack file; absent when one stack is recorded
         stack: Option<String>,
@@ -152,6 +152,9 @@ pub enum Command {
         /// A query of your own, such as "SELECT count(*) FROM pin"
         #[arg(long, value_name = "SQL")]
         sql: Option<String>,
+        /// Which tables: those cleaned as events stream, or those cleaned in batches. Streaming ones where there are any
+        #[arg(long, value_name = "PATH")]
+        from: Option<EventPath>,
         /// How to print the answer
         #[arg(long, value_enum, default_value_t = RowFormat::Table)]
         format: RowFormat,
@@ -219,8 +222,19 @@ pub enum WorkerCommand {
     Agent(WorkerArgs),
     /// Posts source rows to the API
     Emulator(WorkerArgs),
+    /// Takes records over HTTP and produces them to Kafka
+    Gateway(WorkerArgs),
     /// Cleans events into Delta tables
     Cleaner(WorkerArgs),
+}
+
+/// One of the two ways that events come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventPath {
+    /// Kafka and S3
+    Batch,
+    /// Kinesis
+    Stream,
 }
 
 /// How a worker is started.

@@ -1,13 +1,14 @@
 //! What the state of a stack says about the parts that events run through: its bucket, its API, its machine, its
-//! tables. The commands that look at events start here, and need no stack file.
+//! tables, its connector. The commands that look at events start here, and need no stack file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pinfra_aws::Clients;
 use pinfra_engine::state::Place;
 use pinfra_engine::{Address, State};
-use pinfra_workers::config::{CleanedTable, Heartbeat};
+use pinfra_workers::config::{CleanedTable, EmulatedTable, Heartbeat};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use super::{local, plan, stacks};
 use crate::report::Failure;
 
 /// The parts of a stack that are recorded as made.
+#[derive(Default)]
 pub(super) struct Deployed {
     /// The lake bucket.
     pub(super) bucket: Option<String>,
@@ -28,10 +30,55 @@ pub(super) struct Deployed {
     pub(super) instance: Option<String>,
     /// The tables that the cleaner writes; empty without a cleaner.
     pub(super) tables: Vec<CleanedTable>,
+    /// Whether the cleaner cleans what is in the streams as it comes.
+    pub(super) streaming: bool,
+    /// Whether it cleans what the connector has stored at times of its own.
+    pub(super) scheduled: bool,
+    /// The Kafka topic of each table.
+    pub(super) topics: BTreeMap<String, String>,
+    /// The field of each table that identifies a row, as far as a worker was told.
+    pub(super) keys: BTreeMap<String, String>,
+    /// What stores the topics in S3.
+    pub(super) sink: Option<Sink>,
     /// The names of the workers.
     pub(super) workers: Vec<String>,
     /// Whether the API lets callers in by their signature.
     pub(super) signed: bool,
+}
+
+/// What a connector was told about objects in S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sink {
+    /// The bucket.
+    pub(super) bucket: String,
+    /// The folder in it (`topics.dir`).
+    pub(super) folder: String,
+    /// Between the parts of an object's name (`file.delim`).
+    pub(super) delimiter: String,
+    /// Records in an object at most (`flush.size`).
+    pub(super) flush_size: Option<u64>,
+    /// An object is written after so long, full or not (`rotate.schedule.interval.ms`).
+    pub(super) rotate: Option<Duration>,
+    /// Whether objects lie in a folder for each partition of their topic, as they do by default.
+    pub(super) by_partition: bool,
+}
+
+impl Sink {
+    /// By the configuration of a connector; defaults are the sink's ("Amazon S3 Sink Connector Configuration Properties",
+    /// Confluent documentation).
+    fn of(configuration: &Value) -> Option<Sink> {
+        let text = |name: &str| configuration.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| text(name)?.parse().ok();
+        let partitioner = text("partitioner.class").unwrap_or_default();
+        Some(Sink {
+            bucket: text("s3.bucket.name")?,
+            folder: text("topics.dir").unwrap_or_else(|| "topics".to_owned()),
+            delimiter: text("file.delim").unwrap_or_else(|| "+".to_owned()),
+            flush_size: number("flush.size"),
+            rotate: number("rotate.schedule.interval.ms").filter(|ms| *ms > 0).map(Duration::from_millis),
+            by_partition: partitioner.is_empty() || partitioner.ends_with(".DefaultPartitioner"),
+        })
+    }
 }
 
 impl Deployed {
@@ -41,28 +88,44 @@ impl Deployed {
             let record = state.resources.get(&Address::new(kind, name))?;
             record.outputs.get(output).and_then(Value::as_str).map(str::to_owned)
         };
-        let workers: Vec<String> = state
-            .resources
-            .keys()
-            .filter(|address| address.kind() == "worker/process")
-            .map(|address| address.name().to_owned())
-            .collect();
+        let of_kind = |kind: &'static str| state.resources.iter().filter(move |(address, _)| address.kind() == kind);
         let inputs =
-            |name: &str| state.resources.get(&Address::new("worker/process", name)).map(|record| &record.inputs);
-        let tables = inputs("cleaner").and_then(|inputs| inputs.pointer("/config/tables")).cloned();
-        let api = state.resources.get(&Address::new("api_gateway/rest_api", "api")).map(|record| &record.inputs);
+            |kind: &str, name: &str| state.resources.get(&Address::new(kind, name)).map(|record| &record.inputs);
+        let cleaner = inputs("worker/process", "cleaner").and_then(|inputs| inputs.get("config"));
+        let tables: Vec<CleanedTable> = cleaner.and_then(|config| said(config, "tables")).unwrap_or_default();
+        let emulator = inputs("worker/process", "emulator").and_then(|inputs| inputs.get("config"));
+        let emulated: Vec<EmulatedTable> = emulator.and_then(|config| said(config, "tables")).unwrap_or_default();
+        let mut keys: BTreeMap<String, String> = emulated.into_iter().map(|table| (table.name, table.key)).collect();
+        keys.extend(tables.iter().map(|table| (table.name.clone(), table.key.clone())));
+        let topics = of_kind("msk/topic").filter_map(|(address, record)| {
+            let name = record.outputs.get("name").or_else(|| record.inputs.get("name"))?;
+            Some((address.name().to_owned(), name.as_str()?.to_owned()))
+        });
+        let sink = inputs("msk_connect/connector", "s3").and_then(|inputs| Sink::of(inputs.get("configuration")?));
         // The JSON pointer of the method that takes an event (RFC 6901: `~1` is a slash).
         const RECORD: &str = "/document/paths/~1streams~1{stream-name}~1record/PUT/authorization";
-        let auth = api.and_then(|inputs| inputs.pointer(RECORD));
+        const RECORDS: &str = "/document/paths/~1{proxy+}/ANY/authorization";
+        let api = inputs("api_gateway/rest_api", "api");
+        let auth = api.and_then(|inputs| inputs.pointer(RECORD).or_else(|| inputs.pointer(RECORDS)));
         Deployed {
-            bucket: output("s3/bucket", "lake", "name"),
+            bucket: bucket(state),
             invoke_url: output("api_gateway/stage", "api", "invoke_url"),
             api_key: output("api_gateway/api_key", "api", "id"),
             instance: output("ec2/instance", "client", "id"),
-            tables: tables.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default(),
+            streaming: cleaner.is_some_and(|config| config.get("streaming") != Some(&Value::Bool(false))),
+            scheduled: cleaner.and_then(|config| config.get("schedule")).is_some_and(|schedule| !schedule.is_null()),
+            topics: topics.collect(),
             signed: auth.is_some_and(|auth| auth == "AWS_IAM"),
-            workers,
+            workers: of_kind("worker/process").map(|(address, _)| address.name().to_owned()).collect(),
+            tables,
+            keys,
+            sink,
         }
+    }
+
+    /// Whether there is a worker of that name.
+    pub(super) fn has(&self, worker: &str) -> bool {
+        self.workers.iter().any(|name| name == worker)
     }
 
     /// What the machine's agent said last; `None` before it said anything.
@@ -70,6 +133,21 @@ impl Deployed {
         let (Some(bucket), Some(instance)) = (&self.bucket, &self.instance) else { return Ok(None) };
         object(clients, bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await
     }
+}
+
+/// A field of a worker's configuration; `None` when it is not there, or a secret.
+fn said<T: DeserializeOwned>(config: &Value, field: &str) -> Option<T> {
+    serde_json::from_value(config.get(field)?.clone()).ok()
+}
+
+/// The lake bucket: the one that was made, or the one that what is deployed lies in.
+pub(super) fn bucket(state: &State) -> Option<String> {
+    let made = state.resources.get(&Address::new("s3/bucket", "lake")).and_then(|record| record.outputs.get("name"));
+    let in_it = || {
+        let objects = state.resources.iter().filter(|(address, _)| address.kind() == "s3/object");
+        objects.filter_map(|(_, record)| record.outputs.get("bucket")).next()
+    };
+    made.or_else(in_it).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A JSON object of the lake bucket, `None` when it is not there.

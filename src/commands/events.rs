@@ -1,15 +1,18 @@
 //! The workers of a stack and the events that they counted, for `pinfra status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinfra_workers::config::{Heartbeat, Phase, WorkerState};
+use pinfra_workers::config::{CleanedTable, Heartbeat, Phase, WorkerState};
+use pinfra_workers::query::TableSet;
+use pinfra_workers::report::Counters;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::deployed::Deployed;
-use super::reconcile::{Counts, counts, verdict};
-use crate::report::{Paint, columns, duration};
+use super::reconcile::{Verdict, batch, stream};
+use crate::report::hops::{self, Passage};
+use crate::report::{Paint, duration};
 
 /// An agent that has said nothing for so long is not well: it speaks every two seconds.
 const SILENT: Duration = Duration::from_secs(20);
@@ -26,20 +29,41 @@ pub(super) struct Told {
     pub(super) healthy: bool,
 }
 
-/// What the machine's agent said, as people read it. `versions` has, by table, the rows beyond the first of a key.
-pub(super) fn tell(
-    deployed: &Deployed,
-    heartbeat: Option<&Heartbeat>,
-    versions: &BTreeMap<String, u64>,
-    paint: Paint,
-) -> Told {
+/// What the tables of the lake say of themselves.
+#[derive(Default)]
+pub(super) struct Lake {
+    /// By table of the streaming path, the rows beyond the first of a key.
+    pub(super) stream_versions: BTreeMap<String, u64>,
+    /// The same of the batch path.
+    pub(super) batch_versions: BTreeMap<String, u64>,
+    /// The tables that batch cleaning has not made yet.
+    pub(super) never_cleaned: BTreeSet<String>,
+}
+
+impl Lake {
+    /// What is there of a table: the rows beyond the first of a key, or no table.
+    pub(super) fn of_table(&mut self, set: TableSet, table: &str, versions: Option<u64>) {
+        let known = match set {
+            TableSet::Stream => &mut self.stream_versions,
+            TableSet::Batch => &mut self.batch_versions,
+        };
+        if let Some(versions) = versions {
+            known.insert(table.to_owned(), versions);
+        } else if set == TableSet::Batch {
+            self.never_cleaned.insert(table.to_owned());
+        }
+    }
+}
+
+/// What the machine's agent and the lake said, as people read it.
+pub(super) fn tell(deployed: &Deployed, heartbeat: Option<&Heartbeat>, lake: &Lake, paint: Paint) -> Told {
     let mut told = Told { text: String::new(), workers: Vec::new(), events: Vec::new(), healthy: true };
     if deployed.workers.is_empty() {
         return told;
     }
     tell_workers(&mut told, deployed, heartbeat, paint);
     if let Some(heartbeat) = heartbeat {
-        tell_events(&mut told, deployed, heartbeat, versions, paint);
+        tell_events(&mut told, deployed, heartbeat, lake, paint);
     }
     told
 }
@@ -94,55 +118,203 @@ fn condition(state: Option<&WorkerState>) -> (bool, String) {
     (healthy, text + &restarts)
 }
 
-fn tell_events(
-    told: &mut Told,
-    deployed: &Deployed,
-    heartbeat: &Heartbeat,
-    versions: &BTreeMap<String, u64>,
-    paint: Paint,
-) {
+fn tell_events(told: &mut Told, deployed: &Deployed, heartbeat: &Heartbeat, lake: &Lake, paint: Paint) {
     let report = |name: &str| heartbeat.workers.get(name).and_then(|state| state.report.as_ref()).map(|r| &r.counters);
-    let (emulator, cleaner) = (report("emulator"), report("cleaner"));
-    let mut tables: Vec<String> = deployed.tables.iter().map(|table| table.name.clone()).collect();
-    tables.extend(emulator.into_iter().flat_map(|counters| counters.keys().cloned()));
-    tables.sort();
-    tables.dedup();
-    if tables.is_empty() {
-        return;
+    let (emulator, gateway, cleaner) = (report("emulator"), report("gateway"), report("cleaner"));
+    let streamed = tables(deployed.tables.iter().filter(|table| table.stream.is_some()), emulator, "emitted");
+    let stored = tables(deployed.tables.iter().filter(|table| table.topic.is_some()), emulator, "kafka_emitted");
+    let mut text = String::new();
+    let mut passages = Vec::new();
+    for table in streamed {
+        let mut counts = stream::Counts::of(&table, emulator, cleaner);
+        counts.versions = lake.stream_versions.get(&table).copied();
+        let verdict = stream::verdict(&counts);
+        told.events.push(event("stream", &table, json!(counts), &verdict));
+        passages.push(passage(table, counts.hops(), verdict));
     }
-    let head = ["", "emitted", "accepted", "refused", "read", "rows", "rejected", "duplicates", "versions"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    let mut verdicts = vec![String::new()];
-    for (table, mut counts) in counts(&tables, emulator, cleaner) {
-        counts.versions = versions.get(&table).copied();
-        let verdict = verdict(&counts);
-        told.healthy &= verdict.adds_up;
-        rows.push(row(&table, &counts));
-        verdicts.push(if verdict.adds_up { paint.good(&verdict.text) } else { paint.bad(&verdict.text) });
-        told.events
-            .push(json!({"table": table, "counts": counts, "adds_up": verdict.adds_up, "verdict": verdict.text}));
+    text.push_str(&hops::draw("stream", &passages, paint));
+    told.healthy &= passages.iter().all(|passage| passage.good);
+    let (mut passages, mut not_cleaned) = (Vec::new(), 0);
+    for table in with(stored, deployed.topics.keys()) {
+        let mut counts = batch::Counts::of(&table, emulator, gateway, cleaner);
+        if counts.read.is_none() && lake.never_cleaned.contains(&table) {
+            counts.nothing_cleaned();
+        }
+        counts.versions = lake.batch_versions.get(&table).copied();
+        let verdict = batch::verdict(&counts);
+        not_cleaned += counts.not_cleaned();
+        told.events.push(event("batch", &table, json!(counts), &verdict));
+        passages.push(passage(table, counts.hops(), verdict));
     }
-    told.text.push_str("events\n");
-    // The verdict comes after the columns, since its colours have no width.
-    let widest = columns::aligned(&rows).lines().map(|line| line.chars().count()).max().unwrap_or(0);
-    for (line, verdict) in columns::aligned(&rows).lines().zip(&verdicts) {
-        let line = format!("{line:widest$}  {verdict}");
-        told.text.push_str(line.trim_end());
-        told.text.push('\n');
+    text.push_str(&hops::draw("batch", &passages, paint));
+    told.healthy &= passages.iter().all(|passage| passage.good);
+    if not_cleaned > 0 {
+        let scheduled = if deployed.scheduled { ", as the next scheduled run does" } else { "" };
+        let hint = format!("    `pinfra clean` cleans what is in S3{scheduled}");
+        text.push_str(&format!("{}\n", paint.faint(&hint)));
+    }
+    if !text.is_empty() {
+        told.text.push_str("events\n");
+        told.text.push_str(&text);
     }
 }
 
-fn row(table: &str, counts: &Counts) -> Vec<String> {
-    let cell = |count: Option<u64>| count.map_or("-".to_owned(), columns::number);
-    let cells = [
-        counts.emitted,
-        counts.accepted,
-        counts.refused,
-        counts.read,
-        counts.rows,
-        counts.rejected,
-        counts.duplicates,
-        counts.versions,
-    ];
-    std::iter::once(table.to_owned()).chain(cells.map(cell)).collect()
+/// The tables of a path, by what the cleaner is told and what the emulator counts under that name.
+fn tables<'a>(
+    cleaned: impl Iterator<Item = &'a CleanedTable>,
+    emulator: Option<&'a Counters>,
+    counter: &str,
+) -> BTreeSet<String> {
+    let emulated = emulator.into_iter().flatten().filter(|(_, counters)| counters.contains_key(counter));
+    cleaned.map(|table| table.name.clone()).chain(emulated.map(|(table, _)| table.clone())).collect()
+}
+
+fn with<'a>(mut tables: BTreeSet<String>, more: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
+    tables.extend(more.cloned());
+    tables
+}
+
+fn event(path: &str, table: &str, counts: Value, verdict: &Verdict) -> Value {
+    json!({"path": path, "table": table, "counts": counts, "adds_up": verdict.adds_up, "verdict": verdict.text})
+}
+
+fn passage(table: String, hops: Vec<(&'static str, Option<u64>)>, verdict: Verdict) -> Passage {
+    Passage { table, hops, verdict: verdict.text, good: verdict.adds_up }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinfra_workers::report::Report;
+
+    use super::*;
+
+    const TABLES: [&str; 3] = ["geo", "pin", "user"];
+
+    fn cleaned(name: &str) -> CleanedTable {
+        let (stream, topic) = (Some(format!("s-{name}")), Some(format!("s.{name}")));
+        CleanedTable { name: name.into(), key: "ind".into(), stream, topic, sql: String::new() }
+    }
+
+    fn whole() -> Deployed {
+        Deployed {
+            instance: Some("i-1".into()),
+            tables: TABLES.map(cleaned).to_vec(),
+            streaming: true,
+            scheduled: true,
+            topics: TABLES.map(|name| (name.to_owned(), format!("s.{name}"))).into(),
+            workers: ["cleaner", "emulator", "gateway"].map(str::to_owned).to_vec(),
+            ..Deployed::default()
+        }
+    }
+
+    fn counters(counts: &[(&str, u64)]) -> Counters {
+        let counts: BTreeMap<_, _> = counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        TABLES.map(|table| (table.to_owned(), counts.clone())).into()
+    }
+
+    fn worker(doing: &str, counters: Counters) -> WorkerState {
+        let report = Report { healthy: true, doing: doing.to_owned(), counters, last_error: None };
+        WorkerState { manifest: String::new(), phase: Phase::Running, pid: Some(1), restarts: 0, report: Some(report) }
+    }
+
+    fn heartbeat() -> Heartbeat {
+        let emulator = counters(&[
+            ("emitted", 1_234_567),
+            ("accepted", 1_234_560),
+            ("refused", 2),
+            ("unknown", 0),
+            ("kafka_emitted", 1_234_567),
+            ("kafka_accepted", 1_234_567),
+            ("kafka_refused", 0),
+            ("kafka_unknown", 0),
+        ]);
+        let gateway = counters(&[("accepted", 1_234_568), ("in_kafka", 1_234_568), ("stored", 1_234_000)]);
+        let cleaner = counters(&[
+            ("read", 1_234_561),
+            ("rows", 1_200_000),
+            ("rejected", 3),
+            ("duplicates", 34_557),
+            ("probes", 1),
+            ("batch_read", 1_000_000),
+            ("batch_rows", 970_000),
+            ("batch_rejected", 3),
+            ("batch_duplicates", 29_996),
+            ("batch_probes", 1),
+        ]);
+        let workers = [
+            ("emulator", worker("posting 600.0 events/s to streams, 600.0 events/s to Kafka", emulator)),
+            ("gateway", worker("taking 600 records/s", gateway)),
+            ("cleaner", worker("3 shards, 0 ms behind", cleaner)),
+        ];
+        Heartbeat {
+            instance: "i-1".into(),
+            version: "0.1.0".into(),
+            program: String::new(),
+            at: OffsetDateTime::now_utc(),
+            started: OffsetDateTime::now_utc(),
+            error: None,
+            workers: workers.map(|(name, state)| (name.to_owned(), state)).into(),
+        }
+    }
+
+    fn lake() -> Lake {
+        Lake { stream_versions: BTreeMap::from([("pin".into(), 4)]), ..Lake::default() }
+    }
+
+    #[test]
+    fn both_paths_are_told_within_eighty_columns() {
+        let told = tell(&whole(), Some(&heartbeat()), &lake(), Paint::OFF);
+        assert!(told.healthy, "{}", told.text);
+        let events = told.text.split_once("events\n").unwrap().1;
+        insta::assert_snapshot!(events);
+        assert!(told.text.lines().all(|line| line.chars().count() <= 80), "{}", told.text);
+        let paths: Vec<&str> = told.events.iter().filter_map(|event| event["path"].as_str()).collect();
+        assert_eq!(paths, ["stream", "stream", "stream", "batch", "batch", "batch"]);
+        assert_eq!(told.events[3]["counts"]["in_s3"], 1_233_999);
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_not_told() {
+        let mut stream_alone = whole();
+        stream_alone.topics.clear();
+        stream_alone.tables.iter_mut().for_each(|table| table.topic = None);
+        let mut heartbeat = heartbeat();
+        heartbeat.workers.remove("gateway");
+        let emulator = heartbeat.workers.get_mut("emulator").unwrap().report.as_mut().unwrap();
+        emulator.counters = counters(&[("emitted", 5), ("accepted", 5), ("refused", 0)]);
+        let told = tell(&stream_alone, Some(&heartbeat), &Lake::default(), Paint::OFF);
+        assert!(told.text.contains("  stream:") && !told.text.contains("batch:"), "{}", told.text);
+        let mut batch_alone = whole();
+        batch_alone.tables.iter_mut().for_each(|table| table.stream = None);
+        emulated_by_kafka_alone(&mut heartbeat);
+        let told = tell(&batch_alone, Some(&heartbeat), &lake(), Paint::OFF);
+        assert!(told.text.contains("  batch:") && !told.text.contains("stream:"), "{}", told.text);
+    }
+
+    fn emulated_by_kafka_alone(heartbeat: &mut Heartbeat) {
+        let emulator = heartbeat.workers.get_mut("emulator").unwrap().report.as_mut().unwrap();
+        emulator.counters = counters(&[("kafka_emitted", 5), ("kafka_accepted", 5), ("kafka_refused", 0)]);
+    }
+
+    #[test]
+    fn what_is_in_no_table_is_not_healthy() {
+        let mut heartbeat = heartbeat();
+        let cleaner = heartbeat.workers.get_mut("cleaner").unwrap().report.as_mut().unwrap();
+        cleaner.counters.get_mut("pin").unwrap().insert("batch_rows".into(), 969_999);
+        let told = tell(&whole(), Some(&heartbeat), &lake(), Paint::OFF);
+        assert!(!told.healthy);
+        // The line may have been broken anywhere.
+        let words: Vec<&str> = told.text.split_whitespace().collect();
+        assert!(words.join(" ").contains("not cleaned, 1 read and in no table"), "{}", told.text);
+    }
+
+    #[test]
+    fn before_the_first_cleaning_all_is_in_s3() {
+        let mut heartbeat = heartbeat();
+        let cleaner = heartbeat.workers.get_mut("cleaner").unwrap().report.as_mut().unwrap();
+        cleaner.counters.clear();
+        let lake = Lake { never_cleaned: TABLES.map(str::to_owned).into(), ..lake() };
+        let told = tell(&whole(), Some(&heartbeat), &lake, Paint::OFF);
+        assert!(told.healthy && told.text.contains("1234000 in S3 and not cleaned"), "{}", told.text);
+    }
 }

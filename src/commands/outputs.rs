@@ -1,7 +1,7 @@
 //! `pinfra outputs`: what programs need to know of a stack.
 
 use pinfra_aws::error::classify;
-use pinfra_engine::State;
+use pinfra_engine::{Address, State};
 use serde_json::{Map, Value};
 
 use super::context::Context;
@@ -88,12 +88,36 @@ fn of(context: &Context, state: &State) -> Vec<Output> {
             // What is recorded is its id. The value is asked for when it is shown, and kept nowhere.
             "api_gateway/api_key" => (API_KEY.to_owned(), output("id"), true),
             "ec2/instance" => ("client_instance".to_owned(), output("id"), false),
+            "msk/topic" => (format!("topic_{}", address.name()), output("name"), false),
+            "msk_connect/connector" => ("connector".to_owned(), output("name"), false),
             _ => continue,
         };
         let Some(value) = value else { continue };
         add(name, value, secret);
     }
+    for (name, value) in kafka(state) {
+        add(name.to_owned(), value, false);
+    }
     outputs
+}
+
+/// Where the brokers and the gateway are.
+fn kafka(state: &State) -> Vec<(&'static str, String)> {
+    let record = |kind: &str, name: &str| state.resources.get(&Address::new(kind, name));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let cluster = record("msk/cluster", "cluster").map(|record| &record.outputs);
+    let gateway = record("worker/process", "gateway").and_then(|record| record.inputs.get("config"));
+    let mut found = Vec::new();
+    // Brokers that ask for nothing: for people and their tools, where there are any.
+    found.extend(text(cluster.and_then(|cluster| cluster.get("bootstrap"))).map(|it| ("bootstrap_servers", it)));
+    // A cluster that was there before is no resource of the stack; its gateway knows it.
+    let iam = text(cluster.and_then(|cluster| cluster.get("bootstrap_iam")))
+        .or_else(|| text(gateway.and_then(|config| config.get("bootstrap"))));
+    found.extend(iam.map(|servers| ("bootstrap_iam", servers)));
+    let host = record("ec2/elastic_ip", "client").and_then(|record| text(record.outputs.get("public_ip")));
+    let port = gateway.and_then(|config| config.get("port")).and_then(Value::as_u64);
+    found.extend(host.zip(port).map(|(host, port)| ("gateway_address", format!("{host}:{port}"))));
+    found
 }
 
 /// The value of an API key, from API Gateway, which alone has it.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pinfra_aws::Clients;
 use pinfra_workers::config::{ApiAuth, ApiTarget};
-use pinfra_workers::emulator::{Attempt, SinglePoster};
+use pinfra_workers::emulator::{Attempt, Destination, Receipt, SinglePoster};
 use serde_json::Value;
 
 use super::deployed::Deployed;
@@ -33,14 +33,20 @@ impl Poster {
         Ok(Poster { api: api.map_err(|error| Failure::from_error(&error))?, url })
     }
 
-    /// Posts `event` to `stream`, again and again until it is accepted, refused for good, or `deadline` has passed.
-    pub(super) async fn post_until(&self, stream: &str, event: &Value, deadline: Instant) -> Result<(), Failure> {
+    /// Posts `event`, again and again until it is accepted, refused for good, or `deadline` has passed.
+    pub(super) async fn post_until(
+        &self,
+        to: Destination<'_>,
+        event: &Value,
+        deadline: Instant,
+    ) -> Result<Receipt, Failure> {
+        let (Destination::Stream(name) | Destination::Topic(name)) = to;
         loop {
-            let (reason, after) = match self.api.post(stream, event, "probe").await {
-                Attempt::Accepted => return Ok(()),
+            let (reason, after) = match self.api.post(to, event, "probe").await {
+                Attempt::Accepted(receipt) => return Ok(receipt),
                 Attempt::Refused(reason) => {
                     return Err(Failure::new(format!(
-                        "the API at {} refuses an event for `{stream}`: {reason}",
+                        "the API at {} refuses an event for `{name}`: {reason}",
                         self.url
                     ))
                     .hint("`pinfra plan` tells whether the API is as it was made"));
@@ -48,11 +54,16 @@ impl Poster {
                 Attempt::Failed { reason, after } => (reason, after),
             };
             if Instant::now() >= deadline {
-                return Err(Failure::new(format!(
-                    "the API at {} does not take an event for `{stream}`: {reason}",
-                    self.url
-                ))
-                .hint("a new API key is known everywhere after half a minute; `pinfra verify` tries again"));
+                let hint = match to {
+                    Destination::Stream(_) => {
+                        "a new API key is known everywhere after half a minute; `pinfra verify` tries again"
+                    }
+                    Destination::Topic(_) => {
+                        "`pinfra logs gateway` says what the gateway met; `pinfra verify` tries again"
+                    }
+                };
+                let message = format!("the API at {} does not take an event for `{name}`: {reason}", self.url);
+                return Err(Failure::new(message).hint(hint));
             }
             tokio::time::sleep(after.unwrap_or(PAUSE)).await;
         }

@@ -1,6 +1,6 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arrow::array::Int64Array;
@@ -50,10 +50,10 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         })
         .collect();
     let deployed = Deployed::of(&state);
-    let versions = versions(context, &clients, &deployed).await;
+    let lake = lake(context, &clients, &deployed).await;
     // After the tables, which may take long to read: its age is told.
     let heartbeat = deployed.heartbeat(&clients).await?;
-    let told = events::tell(&deployed, heartbeat.as_ref(), &versions, context.paint_out);
+    let told = events::tell(&deployed, heartbeat.as_ref(), &lake, context.paint_out);
     let sick = rows.iter().filter(|(_, healthy, _)| !healthy).count();
     let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
     let paint = context.paint_out;
@@ -86,37 +86,41 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
 /// How long `status` counts versions, for which a column of every table is read.
 const COUNTING: Duration = Duration::from_secs(8);
 
-/// By table, the rows beyond the first of a key: versions of one and the same thing. A table that takes too long, or
-/// that cannot be read, is told and left out.
-async fn versions(context: &Context, clients: &Clients, deployed: &Deployed) -> BTreeMap<String, u64> {
-    let mut versions = BTreeMap::new();
-    let Some(bucket) = &deployed.bucket else { return versions };
+/// What the tables of the lake say of themselves. A table that takes too long, or that cannot be read, is told and left
+/// out.
+async fn lake(context: &Context, clients: &Clients, deployed: &Deployed) -> events::Lake {
+    let mut told = events::Lake::default();
+    let Some(bucket) = &deployed.bucket else { return told };
     let lake = match Lake::with(bucket, &clients.sdk) {
         Ok(lake) => lake,
         Err(error) => {
             context.fail(&Failure::from_error(&error));
-            return versions;
+            return told;
         }
     };
-    let counts = deployed.tables.iter().map(|table| tokio::time::timeout(COUNTING, versions_of(&lake, table)));
+    let streamed = deployed.tables.iter().filter(|table| table.stream.is_some()).map(|table| (TableSet::Stream, table));
+    let stored = deployed.tables.iter().filter(|table| table.topic.is_some()).map(|table| (TableSet::Batch, table));
+    let tables: Vec<_> = streamed.chain(stored).collect();
+    let counts = tables.iter().map(|(set, table)| tokio::time::timeout(COUNTING, versions_of(&lake, *set, table)));
     let counts = futures::future::join_all(counts).await;
-    for (table, count) in deployed.tables.iter().zip(counts) {
+    for ((set, table), count) in tables.iter().zip(counts) {
         match count {
-            Ok(Ok(count)) => versions.extend(count.map(|count| (table.name.clone(), count))),
+            Ok(Ok(count)) => told.of_table(*set, &table.name, count),
             Ok(Err(failure)) => context.fail(&failure),
             Err(_) => context.tell(&format!(
-                "the versions of `{}` were not counted: reading it takes more than {} s",
+                "the versions of `{}` in `tables/{}` were not counted: reading it takes more than {} s",
                 table.name,
+                set.name(),
                 COUNTING.as_secs()
             )),
         }
     }
-    versions
+    told
 }
 
 /// `None` before there is a row.
-async fn versions_of(lake: &Lake, table: &CleanedTable) -> Result<Option<u64>, Failure> {
-    let url = lake.table_url(TableSet::Stream.name(), &table.name);
+async fn versions_of(lake: &Lake, set: TableSet, table: &CleanedTable) -> Result<Option<u64>, Failure> {
+    let url = lake.table_url(set.name(), &table.name);
     if Box::pin(lake.open_table(&url)).await.map_err(|error| Failure::from_error(&error))?.is_none() {
         return Ok(None);
     }
@@ -125,7 +129,7 @@ async fn versions_of(lake: &Lake, table: &CleanedTable) -> Result<Option<u64>, F
     // The first column is the row's key.
     let key = cleaning.schema().field(0).name().replace('"', "\"\"");
     let sql = format!("SELECT count(*) - count(DISTINCT \"{key}\") AS versions FROM \"{}\"", table.name);
-    let answer = Box::pin(query(lake, TableSet::Stream, std::slice::from_ref(&table.name), &sql)).await;
+    let answer = Box::pin(query(lake, set, std::slice::from_ref(&table.name), &sql)).await;
     let rows = match answer {
         Ok(answer) => answer.all().await,
         Err(error) => Err(error),
@@ -156,6 +160,11 @@ fn holds_hash(value: &Value) -> bool {
     }
 }
 
+/// Why an object will never work, as the kinds of objects tell it that can fail while nobody looks.
+fn failure(outputs: &Value) -> Option<&str> {
+    outputs.get("failure").and_then(Value::as_str)
+}
+
 fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
     match observation {
         Some(Observation::Theirs { owner, .. }) => (false, owner.clone()),
@@ -163,10 +172,37 @@ fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Opti
         Some(Observation::Present { live, .. }) => match &record.status {
             Status::Tainted { reason } => (false, format!("half-made: {reason}")),
             Status::Begun | Status::Named => (false, "interrupted while it was being made".to_owned()),
+            Status::Settled if failure(&live.outputs).is_some() => {
+                (false, format!("failed: {}", failure(&live.outputs).unwrap_or_default()))
+            }
             Status::Settled if differs(kind, &record.inputs, &live.inputs) => {
                 (false, "changed outside of pinfra".to_owned())
             }
             Status::Settled => (true, "ready".to_owned()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinfra_engine::Live;
+
+    use super::*;
+
+    #[test]
+    fn what_failed_says_why() {
+        let record: Record = serde_json::from_value(json!({
+            "id": "arn:c", "status": "settled", "inputs": {"name": "s3"}, "outputs": {"arn": "arn:c"}
+        }))
+        .unwrap();
+        let live = |outputs: Value| Observation::Present {
+            id: "arn:c".to_owned(),
+            live: Live { inputs: json!({"name": "s3"}), outputs },
+        };
+        let failed = live(json!({"arn": "arn:c", "failure": "NoSuchBucket: the bucket is gone"}));
+        let told = condition(None, &record, Some(&failed));
+        assert_eq!(told, (false, "failed: NoSuchBucket: the bucket is gone".to_owned()));
+        assert_eq!(condition(None, &record, Some(&live(json!({"arn": "arn:c"})))), (true, "ready".to_owned()));
+        assert_eq!(condition(None, &record, Some(&Observation::Absent)), (false, "gone".to_owned()));
     }
 }

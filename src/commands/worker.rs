@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use pinfra_workers::agent::{self, Ended};
-use pinfra_workers::config::{AgentConfig, CleanerConfig, EmulatorConfig};
+use pinfra_workers::config::{AgentConfig, CleanerConfig, EmulatorConfig, GatewayConfig};
 use pinfra_workers::report::Teller;
-use pinfra_workers::{cleaner, emulator};
+use pinfra_workers::{cleaner, emulator, gateway};
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,11 @@ pub(super) fn run(command: &WorkerCommand) -> Result<(), Failure> {
             let config: EmulatorConfig = read(&args.config)?;
             let port = config.port;
             on_runtime(told(port, async |teller, stop| emulator::run(config, Path::new("."), teller, stop).await))
+        }
+        WorkerCommand::Gateway(args) => {
+            let config: GatewayConfig = read(&args.config)?;
+            let port = config.report_port;
+            on_runtime(told(port, async |teller, stop| gateway::run(config, Path::new("."), teller, stop).await))
         }
         WorkerCommand::Cleaner(args) => {
             let config: CleanerConfig = read(&args.config)?;

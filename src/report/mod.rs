@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod diagnostic;
 pub mod failure;
+pub mod hops;
 pub mod out;
 pub mod paint;
 pub mod plan;

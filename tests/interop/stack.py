@@ -85,12 +85,12 @@ class Stack:
         assert found, f"status: {done.returncode}\n{done.stdout}{done.stderr}"
         return found[-1]
 
-    def counts(self):
-        """By table, the events at each hop."""
-        return {event["table"]: event["counts"] for event in self.status()["events"]}
+    def counts(self, path="stream"):
+        """By table, the events at each hop of a path: `stream` or `batch`."""
+        return {event["table"]: event["counts"] for event in self.status()["events"] if event["path"] == path}
 
-    def settle(self, seconds=120):
-        """Waits until the emulator is done and every event is accounted for; gives the counts."""
+    def settle(self, seconds=120, path="stream"):
+        """Waits until the emulator is done and every event is accounted for on a path; gives the counts."""
 
         def settled():
             status = self.status()
@@ -99,8 +99,9 @@ class Stack:
                 for worker in status["workers"]
                 if worker["name"] == "emulator"
             )
-            if done and all(event["verdict"] == "reconciles" for event in status["events"]):
-                return {event["table"]: event["counts"] for event in status["events"]}
+            events = [event for event in status["events"] if event["path"] == path]
+            if done and all(event["verdict"] == "reconciles" for event in events):
+                return {event["table"]: event["counts"] for event in events}
             return None
 
         return until(settled, "every event is accounted for", seconds)

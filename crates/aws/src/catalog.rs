@@ -13,10 +13,17 @@ use crate::ec2::elastic_ip::ElasticIp;
 use crate::ec2::instance::Instance;
 use crate::ec2::key_pair::KeyPair;
 use crate::ec2::security_group::SecurityGroup;
+use crate::ec2::vpc_endpoint::VpcEndpoint;
 use crate::iam::instance_profile::InstanceProfile;
 use crate::iam::role::Role;
 use crate::iam::role_policy::RolePolicy;
 use crate::kinesis::stream::Stream;
+use crate::msk::cluster::Cluster;
+use crate::msk::configuration::Configuration;
+use crate::msk::topic::Topic;
+use crate::msk_connect::connector::Connector;
+use crate::msk_connect::plugin::Plugin;
+use crate::msk_connect::worker_configuration::WorkerConfiguration;
 use crate::s3::bucket::Bucket;
 use crate::s3::object::Object;
 use crate::worker::process::Process;
@@ -38,10 +45,17 @@ kinds! {
     RolePolicy,
     InstanceProfile,
     SecurityGroup,
+    VpcEndpoint,
     KeyPair,
     Bucket,
     Object,
     Stream,
+    Configuration,
+    Cluster,
+    Topic,
+    Plugin,
+    WorkerConfiguration,
+    Connector,
     RestApi,
     Deployment,
     Stage,

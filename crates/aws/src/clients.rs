@@ -17,6 +17,20 @@ const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// Long enough for another continent, short enough to notice that nobody is there.
 const CONNECT: Duration = Duration::from_millis(2_000);
 
+/// The services called, as variables `AWS_ENDPOINT_URL_<SERVICE>` name them.
+const SERVICES: [&str; 10] = [
+    "STS",
+    "API_GATEWAY",
+    "EC2",
+    "IAM",
+    "KAFKA",
+    "KAFKACONNECT",
+    "KINESIS",
+    "S3",
+    "SSM",
+    "RESOURCE_GROUPS_TAGGING_API",
+];
+
 /// The partition of a region, the second part of every ARN in it ("Amazon Resource Names", AWS General Reference).
 pub fn partition(region: &str) -> &'static str {
     match region.split('-').take(2).collect::<Vec<_>>().as_slice() {
@@ -72,6 +86,10 @@ pub struct Clients {
     pub ec2: aws_sdk_ec2::Client,
     /// AWS Identity and Access Management.
     pub iam: aws_sdk_iam::Client,
+    /// Amazon MSK.
+    pub kafka: aws_sdk_kafka::Client,
+    /// Amazon MSK Connect.
+    pub kafkaconnect: aws_sdk_kafkaconnect::Client,
     /// Amazon Kinesis.
     pub kinesis: aws_sdk_kinesis::Client,
     /// Amazon S3.
@@ -118,6 +136,12 @@ impl Clients {
             ),
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            kafka: aws_sdk_kafka::Client::from_conf(
+                aws_sdk_kafka::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            kafkaconnect: aws_sdk_kafkaconnect::Client::from_conf(
+                aws_sdk_kafkaconnect::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
             ),
             kinesis: aws_sdk_kinesis::Client::from_conf(
                 aws_sdk_kinesis::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
@@ -214,7 +238,7 @@ async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), Clo
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));
     }
-    for service in ["STS", "API_GATEWAY", "EC2", "IAM", "KINESIS", "S3", "SSM", "RESOURCE_GROUPS_TAGGING_API"] {
+    for service in SERVICES {
         let name = format!("AWS_ENDPOINT_URL_{service}");
         if !made_here && let Ok(url) = std::env::var(&name) {
             urls.push((name, url));

@@ -102,8 +102,19 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
         | "ConditionalRequestConflict"
         | "PreconditionFailed" => ErrorKind::Conflict,
         "BucketNotEmpty" | "DependencyViolation" | "DeleteConflict" | "InvalidGroup.InUse" => ErrorKind::Blocked,
-        // API Gateway has one code for all that it refuses.
+        // API Gateway, MSK and MSK Connect have one code for all that they refuse.
         "BadRequestException" if message.contains("pointing to this deployment") => ErrorKind::Blocked,
+        "BadRequestException" if message.contains("Configuration ARN does not exist") => ErrorKind::NotFound,
+        "BadRequestException" if is_in_use(message) => ErrorKind::Blocked,
+        "TopicExistsException" => ErrorKind::AlreadyExists,
+        "UnknownTopicOrPartitionException" => ErrorKind::NotFound,
+        "GroupSubscribedToTopicException" => ErrorKind::Blocked,
+        // A cluster that is busy with itself: its controller moves, or partitions do.
+        "ControllerMovedException"
+        | "NotControllerException"
+        | "KafkaTimeoutException"
+        | "ClusterConnectivityException"
+        | "ReassignmentInProgressException" => ErrorKind::Conflict,
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"
@@ -154,6 +165,12 @@ fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
     }
 }
 
+/// Whether MSK or MSK Connect refuses to delete what is used; their models do not tell the text.
+fn is_in_use(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["in use", "being used", "used by", "associated"].iter().any(|words| message.contains(words))
+}
+
 fn hint_for(kind: ErrorKind, code: &str) -> Option<String> {
     let text = match (kind, code) {
         (_, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => {
@@ -183,6 +200,14 @@ mod tests {
         let kind = |message| kind_of("LimitExceededException", message, 400);
         assert_eq!(kind("Rate exceeded for stream x under account 1."), ErrorKind::Throttled);
         assert_eq!(kind("This request would exceed the shard limit for the account"), ErrorKind::Quota);
+    }
+
+    #[test]
+    fn one_code_for_all_that_msk_refuses_is_told_apart_by_its_message() {
+        let kind = |message| kind_of("BadRequestException", message, 400);
+        assert_eq!(kind("Configuration ARN does not exist."), ErrorKind::NotFound);
+        assert_eq!(kind("The custom plugin is in use by one or more connectors."), ErrorKind::Blocked);
+        assert_eq!(kind("The parameter kafkaVersion isn't valid."), ErrorKind::Invalid);
     }
 
     #[test]

@@ -45,7 +45,8 @@ const fn one_in(seconds: u32, service: &'static str, operation: &'static str) ->
 /// Kinesis: "Quotas and limits" in the Kinesis Data Streams developer guide, and the API reference of each operation.
 /// Those without a published rate get the rate of their siblings. The Tagging API's is not published; 5 is what its
 /// users report to be safe. Neither are those of IAM, whose writes are few in the whole account: five a second of each
-/// stays below what its users saw refused. API Gateway: "Quotas for creating, deploying and managing an API", developer guide, for
+/// stays below what its users saw refused. Nor are those of MSK and MSK Connect, though most of their calls can answer
+/// `TooManyRequestsException` (API models); five a second together is far more than a stack needs. API Gateway: "Quotas for creating, deploying and managing an API", developer guide, for
 /// regional APIs.
 const RATES: &[Rate] = &[
     a_second("Kinesis", "CreateStream", 5),
@@ -78,6 +79,8 @@ const RATES: &[Rate] = &[
     a_second("API Gateway", "CreateApiKey", 5),
     a_second("API Gateway", "DeleteApiKey", 5),
     one_in(20, "API Gateway", "UpdateUsagePlan"),
+    Rate { service: "Kafka", operation: ALL, calls: 5, seconds: 1, at_once: 20 },
+    Rate { service: "KafkaConnect", operation: ALL, calls: 5, seconds: 1, at_once: 20 },
     a_second("IAM", "CreateRole", 5),
     a_second("IAM", "UpdateRole", 5),
     a_second("IAM", "UpdateAssumeRolePolicy", 5),

@@ -79,13 +79,18 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
             }
         }
     }
-    // It does not list roles, and instance profiles only in one region.
-    let in_iam = match crate::iam::discover::owned_by(clients, stack).await {
-        // What the Tagging API has found can be destroyed without this permission.
-        Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => Vec::new(),
-        in_iam => in_iam?,
-    };
-    for (address, id) in in_iam {
+    // It does not list roles, instance profiles only in one region, and nothing that has no tags.
+    let (in_iam, in_msk) =
+        futures::join!(crate::iam::discover::owned_by(clients, stack), crate::msk::discover::owned_by(clients, stack));
+    let mut elsewhere = Vec::new();
+    for owned in [in_iam, in_msk] {
+        match owned {
+            // What the Tagging API has found can be destroyed without this permission.
+            Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => {}
+            owned => elsewhere.extend(owned?),
+        }
+    }
+    for (address, id) in elsewhere {
         if !found.iter().any(|(known, _)| *known == address) {
             found.push((address, id));
         }

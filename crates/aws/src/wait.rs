@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use pinfra_engine::{Call, CloudError, ErrorKind};
 
+/// How often a call is tried: as often as the SDK tries the others.
+const ATTEMPTS: usize = 8;
+
 /// What one look at an object found.
 #[derive(Debug)]
 pub enum Look<T> {
@@ -59,6 +62,55 @@ where
     }
 }
 
+/// Sends a change until nobody else is changing the same object, and what it is part of is not busy with itself.
+pub(crate) async fn through_conflicts<T, S>(mut send: impl FnMut() -> S) -> Result<T, CloudError>
+where
+    S: Future<Output = Result<T, CloudError>>,
+{
+    let mut delays = delays();
+    loop {
+        match send().await {
+            Err(error) if error.kind == ErrorKind::Conflict => match delays.next() {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            },
+            other => return other,
+        }
+    }
+}
+
+/// Sends a create until its name is free. `leaving` waits for what has the name and is on its way out, or has gone in the
+/// meantime; it returns false where what has the name stays.
+pub(crate) async fn once_name_is_free<S, L>(
+    mut send: impl FnMut() -> S,
+    mut leaving: impl FnMut() -> L,
+) -> Result<String, CloudError>
+where
+    S: Future<Output = Result<String, CloudError>>,
+    L: Future<Output = Result<bool, CloudError>>,
+{
+    let mut delays = delays();
+    loop {
+        let taken = match send().await {
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::AlreadyExists) => error,
+            sent => return sent,
+        };
+        let next = if leaving().await? { delays.next() } else { None };
+        let Some(delay) = next else { return Err(CloudError { kind: ErrorKind::AlreadyExists, ..taken }) };
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// The time before each next try of a call.
+pub(crate) fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(ATTEMPTS - 1)
+        .with_jitter()
+        .build()
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -89,6 +141,20 @@ mod tests {
     async fn a_failed_object_is_not_waited_for() {
         let error = wait(|_| Look::Failed("no capacity".into())).await.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Other, "no capacity"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_about_to_be_free_is_waited_for() {
+        let tries = Cell::new(0);
+        let send = || {
+            tries.set(tries.get() + 1);
+            let taken = Err(CloudError::new(ErrorKind::Conflict, "test", "taken"));
+            std::future::ready(if tries.get() < 3 { taken } else { Ok("a".to_owned()) })
+        };
+        assert_eq!(once_name_is_free(send, || std::future::ready(Ok(true))).await, Ok("a".to_owned()));
+        tries.set(0);
+        let error = once_name_is_free(send, || std::future::ready(Ok(false))).await.unwrap_err();
+        assert_eq!((error.kind, tries.get()), (ErrorKind::AlreadyExists, 1));
     }
 
     #[tokio::test]

@@ -169,7 +169,12 @@ impl Run<'_> {
             let Some(index) = self.queue.pop() else { break };
             let step = &self.plan.steps[index];
             let inputs = match resolve(&step.inputs, &|reference| store.state().output(reference)) {
-                Ok(inputs) => inputs,
+                // As planning compares them. What the kind cannot read is told by its call.
+                Ok(inputs) => self
+                    .catalog
+                    .get(step.address.kind())
+                    .and_then(|kind| kind.normalise(&inputs).ok())
+                    .unwrap_or(inputs),
                 Err(reference) => {
                     let message = format!("`{reference}` is not known, although what has it is made");
                     let error = CloudError::new(ErrorKind::Other, step.address.kind(), message);
@@ -338,10 +343,12 @@ async fn make(kind: &dyn Kind, call: &Call, inputs: &Value, naming: &Naming) -> 
                     naming.named(&id).await?;
                     let live = kind.read_many(std::slice::from_ref(&id)).await.pop();
                     let Some(Ok(Some(live))) = live else { return Err(taken) };
-                    if must_be_replaced(kind, &live.inputs, inputs) {
+                    let comparable = kind.comparable(&live, inputs, None);
+                    let old = comparable.as_ref().unwrap_or(&live.inputs);
+                    if must_be_replaced(kind, old, inputs) || kind.beyond_update(&live, inputs).is_some() {
                         return Err(taken.with_hint("it is half-made and cannot be changed: run this again"));
                     }
-                    return change(kind, call, &id, &live.inputs, inputs).await;
+                    return change(kind, call, &id, old, inputs).await;
                 }
                 Some(Ok(Some(Found { owner: Owner::Theirs(owner), .. }))) => {
                     return Err(taken.with_hint(format!("it is {owner}: choose another name, or remove it")));

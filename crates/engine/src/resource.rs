@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::value::with_secrets_of;
 use crate::{Address, CloudError, ErrorKind};
 
 /// What changing a field costs.
@@ -80,6 +81,14 @@ pub struct Live<I, O> {
     pub outputs: O,
 }
 
+/// Why no update can make an object what is asked for, if that is so: it is broken for good, or would have to shrink what
+/// only grows. It is pure, as planning is.
+pub type BeyondUpdate<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
+
+/// The inputs of a live object as far as they are to be compared, given what is asked for and, where it is known, what was
+/// asked for at the last run. It leaves out what the cloud filled in by itself and a kind's `read` cannot tell apart.
+pub type Comparable<I, O> = fn(live: Live<I, O>, asked: &[I]) -> I;
+
 /// Whose an object is that `find` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -140,6 +149,10 @@ pub trait Resource: Send + Sync + 'static {
     /// Outputs that an update may change, such as the version of an object's content: when one is planned, what
     /// refers to them is planned to change along. All others stay as they are for as long as the object lives.
     const CHANGING_OUTPUTS: &'static [&'static str] = &[];
+    /// Tells what can only be replaced, where that hangs on more than which field differs.
+    const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
+    /// Tells what of a live object is compared, where that is not all of its inputs.
+    const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
     /// What a stack asks for.
     type Inputs: Serialize + DeserializeOwned + Send + Sync;
     /// What the cloud answers besides.
@@ -216,6 +229,10 @@ pub trait Kind: Send + Sync {
     fn info(&self) -> &'static KindInfo;
     /// See [`Resource::CHANGING_OUTPUTS`].
     fn changing_outputs(&self) -> &'static [&'static str];
+    /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
+    fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
+    /// See [`Resource::COMPARABLE`]; nothing where all inputs of `live` are compared as they are.
+    fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value>;
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError>;
     /// See [`Resource::create`].
@@ -266,6 +283,19 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn changing_outputs(&self) -> &'static [&'static str] {
         R::CHANGING_OUTPUTS
+    }
+
+    fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String> {
+        let beyond = R::BEYOND_UPDATE?;
+        beyond(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
+    }
+
+    fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value> {
+        let comparable = R::COMPARABLE?;
+        let mut asked: Vec<R::Inputs> = vec![parse::<R, _>(new).ok()?];
+        // What an older version recorded may not be readable any more; it then says nothing.
+        asked.extend(recorded.and_then(|recorded| parse::<R, _>(&with_secrets_of(recorded, Some(new))).ok()));
+        write::<R, _>(&comparable(parse_live::<R>(live).ok()?, &asked)).ok()
     }
 
     fn normalise(&self, inputs: &Value) -> Result<Value, CloudError> {
@@ -361,6 +391,10 @@ fn write<R: Resource, T: Serialize>(value: &T) -> Result<Value, CloudError> {
 
 fn live<R: Resource>(found: &Live<R::Inputs, R::Outputs>) -> Result<LiveValue, CloudError> {
     Ok(Live { inputs: write::<R, _>(&found.inputs)?, outputs: write::<R, _>(&found.outputs)? })
+}
+
+fn parse_live<R: Resource>(live: &LiveValue) -> Result<Live<R::Inputs, R::Outputs>, CloudError> {
+    Ok(Live { inputs: parse::<R, _>(&live.inputs)?, outputs: parse::<R, _>(&live.outputs)? })
 }
 
 /// The kinds there are, by name.

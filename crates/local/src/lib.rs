@@ -6,8 +6,10 @@
 //! writes the answer in the protocol of the service. S3 is the exception: the `s3s` crate speaks its protocol.
 
 pub mod clock;
+mod connect;
 pub mod credentials;
 mod execute_api;
+pub mod kafka;
 pub mod log;
 mod machine;
 mod private_file;

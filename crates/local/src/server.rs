@@ -170,6 +170,8 @@ impl LocalCloud {
             // A panic in the accept loop leaves nothing to wait for.
             let _ended = server.await;
         }
+        self.front.services().shut_down_connectors().await;
+        self.front.services().shut_down_brokers().await;
     }
 }
 

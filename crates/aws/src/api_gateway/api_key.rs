@@ -10,10 +10,11 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::sending::{create_once, patch, through_conflicts, unretried};
+use super::sending::{create_once, patch, unretried};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
+use crate::wait::through_conflicts;
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

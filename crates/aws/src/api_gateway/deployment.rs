@@ -14,9 +14,10 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::sending::{create_once, through_conflicts, unretried};
+use super::sending::{create_once, unretried};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
+use crate::wait::through_conflicts;
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,10 +2,10 @@
 
 use pinfra_engine::CloudError;
 
-use super::sending::through_conflicts;
 use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
+use crate::wait::through_conflicts;
 
 /// `arn:aws:apigateway:<region>::/restapis/<id>` and so on; `path` begins with a slash.
 pub(super) fn arn(region: &str, path: &str) -> String {

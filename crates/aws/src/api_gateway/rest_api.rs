@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::openapi::openapi;
-use super::sending::{create_once, patch, through_conflicts, unretried};
+use super::sending::{create_once, patch, unretried};
 use super::{live, names};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
+use crate::wait::through_conflicts;
 
 /// The largest page of a list (API reference).
 const PAGE: i32 = 500;

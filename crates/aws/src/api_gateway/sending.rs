@@ -1,15 +1,11 @@
 //! Calls that need more than the SDK's retries.
 
-use std::time::Duration;
-
 use aws_sdk_apigateway::config::Builder;
 use aws_sdk_apigateway::config::retry::RetryConfig;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
-use backon::{BackoffBuilder, ExponentialBuilder};
 use pinfra_engine::{CloudError, ErrorKind};
 
-/// How often a call is tried: as often as the SDK tries the others.
-const ATTEMPTS: usize = 8;
+use crate::wait::delays;
 
 /// The configuration of a create that must not be sent twice unseen.
 pub(super) fn unretried() -> Builder {
@@ -44,23 +40,6 @@ where
     }
 }
 
-/// Sends a change until nobody else is changing the same API (`ConflictException`).
-pub(super) async fn through_conflicts<T, S>(mut send: impl FnMut() -> S) -> Result<T, CloudError>
-where
-    S: Future<Output = Result<T, CloudError>>,
-{
-    let mut delays = delays();
-    loop {
-        match send().await {
-            Err(error) if error.kind == ErrorKind::Conflict => match delays.next() {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Err(error),
-            },
-            other => return other,
-        }
-    }
-}
-
 /// One patch operation; `None` as value is for `remove`.
 pub(super) fn patch(op: Op, path: impl Into<String>, value: Option<&str>) -> PatchOperation {
     PatchOperation::builder().op(op).path(path).set_value(value.map(str::to_owned)).build()
@@ -69,15 +48,6 @@ pub(super) fn patch(op: Op, path: impl Into<String>, value: Option<&str>) -> Pat
 /// A segment of a patch's path.
 pub(super) fn escaped(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
-}
-
-fn delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(ATTEMPTS - 1)
-        .with_jitter()
-        .build()
 }
 
 #[cfg(test)]

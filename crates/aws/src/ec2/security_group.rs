@@ -11,9 +11,10 @@ use aws_sdk_ec2::types::{
 };
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::OnceCell;
 
+use super::network::{default_vpc, no_default_vpc};
 use super::{bring_tags, filter, from_sdk, specification};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
@@ -35,9 +36,17 @@ pub struct SecurityGroupInputs {
     /// The VPC; `None` for the default one.
     pub vpc: Option<String>,
     /// All rules, sorted.
+    #[serde(deserialize_with = "sorted")]
     pub rules: Vec<Rule>,
     /// The user's and pinfra's own.
     pub tags: Tags,
+}
+
+/// Groups that other resources tell can change the order when they become known.
+fn sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    let mut rules = Vec::<Rule>::deserialize(deserializer)?;
+    rules.sort();
+    Ok(rules)
 }
 
 /// One rule: who may talk to whom.
@@ -112,24 +121,14 @@ impl SecurityGroup {
     }
 
     async fn default_vpc(&self) -> Result<Option<String>, CloudError> {
-        let ask = || async {
-            let request = self.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
-            let answer = request.send().await.map_err(|error| classify("ec2:DescribeVpcs", &error))?;
-            Ok(answer.vpcs().first().and_then(|vpc| vpc.vpc_id()).map(str::to_owned))
-        };
-        self.default_vpc.get_or_try_init(ask).await.cloned()
+        self.default_vpc.get_or_try_init(|| default_vpc(&self.clients)).await.cloned()
     }
 
     async fn vpc(&self, new: &SecurityGroupInputs) -> Result<String, CloudError> {
         if let Some(vpc) = &new.vpc {
             return Ok(vpc.clone());
         }
-        self.default_vpc().await?.ok_or_else(|| {
-            CloudError::new(ErrorKind::Invalid, "ec2:DescribeVpcs", "this region of the account has no default VPC")
-                .with_hint(
-                    "name one: `network: { vpc: vpc-…, subnets: [subnet-…] }`; `aws ec2 create-default-vpc` makes one",
-                )
-        })
+        self.default_vpc().await?.ok_or_else(no_default_vpc)
     }
 
     async fn describe(&self, id: &str) -> Result<Option<SdkGroup>, CloudError> {

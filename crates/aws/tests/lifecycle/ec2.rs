@@ -7,6 +7,7 @@ use pinfra_aws::ec2::elastic_ip::{ElasticIp, ElasticIpInputs};
 use pinfra_aws::ec2::instance::{Instance, InstanceInputs};
 use pinfra_aws::ec2::key_pair::{KeyPair, KeyPairInputs};
 use pinfra_aws::ec2::security_group::{Direction, Rule, SecurityGroup, SecurityGroupInputs};
+use pinfra_aws::ec2::vpc_endpoint::{VpcEndpoint, VpcEndpointInputs};
 use pinfra_aws::iam::instance_profile::InstanceProfile;
 use pinfra_aws::iam::role::Role;
 use pinfra_aws::tags::{self, Tags, ownership};
@@ -15,6 +16,7 @@ use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use serde_json::Value;
 
 use crate::iam::{profile_inputs, role_inputs};
+use crate::msk::compared;
 use crate::{Cloud, cloud, deleted, made, unique, updated};
 
 const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id";
@@ -26,11 +28,12 @@ pub(crate) fn samples() -> Vec<(&'static str, Value)> {
         ("ec2/security_group", serde_json::to_value(group_inputs("a")).unwrap()),
         ("ec2/key_pair", serde_json::to_value(key_inputs("a")).unwrap()),
         ("ec2/elastic_ip", serde_json::to_value(address_inputs("a", None)).unwrap()),
+        ("ec2/vpc_endpoint", serde_json::to_value(endpoint_inputs("a")).unwrap()),
         ("ec2/instance", serde_json::to_value(instance_inputs("a", "sg-1", "a")).unwrap()),
     ]
 }
 
-fn group_inputs(name: &str) -> SecurityGroupInputs {
+pub(crate) fn group_inputs(name: &str) -> SecurityGroupInputs {
     let mut rules = vec![Rule::all_egress(), ssh("203.0.113.0/24", "the office")];
     rules.sort();
     SecurityGroupInputs {
@@ -50,6 +53,14 @@ fn ssh(peer: &str, description: &str) -> Rule {
         to_port: Some(22),
         peer: Input::Known(peer.to_owned()),
         description: description.to_owned(),
+    }
+}
+
+fn endpoint_inputs(name: &str) -> VpcEndpointInputs {
+    VpcEndpointInputs {
+        vpc: None,
+        service: "s3".to_owned(),
+        tags: ownership(name, &Address::new("ec2/vpc_endpoint", "s3"), &Tags::new()),
     }
 }
 
@@ -218,4 +229,36 @@ async fn an_address_is_given_to_a_machine_and_taken_back() {
     assert_eq!(kind.find(&inputs).await.unwrap().unwrap().id, id);
     deleted(&kind, &address_call, &id).await;
     machine_gone(&cloud, &name, &machine_inputs, &machine_id).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_made_where_there_is_none_and_shared_where_there_is() {
+    let cloud = cloud().await;
+    let (kind, call) = (VpcEndpoint::new(&cloud.clients), call("ec2/vpc_endpoint"));
+    let mut inputs = endpoint_inputs(&unique("endpoint"));
+    assert_eq!(kind.find(&inputs).await.unwrap(), None);
+    let id = kind.create(&call, &inputs).await.unwrap();
+    assert!(kind.settle(&call, &id, &inputs).await.unwrap().outputs.ours);
+    inputs.tags.insert("team".to_owned(), "data".to_owned());
+    let old = compared(&kind, &id, inputs.clone()).await;
+    kind.update(&call, &id, &old, &inputs).await.unwrap();
+    kind.settle(&call, &id, &inputs).await.unwrap();
+    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
+    let found = kind.find(&inputs).await.unwrap().unwrap();
+    assert_eq!((found.id.as_str(), found.owner), (id.as_str(), Owner::Ours));
+
+    // Another stack in the same VPC.
+    let theirs = endpoint_inputs(&unique("another"));
+    assert_eq!(kind.find(&theirs).await.unwrap(), None);
+    let shared = kind.create(&call, &theirs).await.unwrap();
+    let settled = kind.settle(&call, &shared, &theirs).await.unwrap();
+    assert_eq!((settled.outputs.id.as_str(), settled.outputs.ours), (id.as_str(), false));
+    assert_eq!(compared(&kind, &shared, theirs.clone()).await, theirs);
+    kind.delete(&call, &shared).await.unwrap();
+    assert!(kind.read(&id).await.unwrap().is_some(), "it is not theirs to delete");
+
+    deleted(&kind, &call, &id).await;
+    assert!(kind.read(&shared).await.unwrap().is_none());
+    let own = kind.create(&call, &theirs).await.unwrap();
+    deleted(&kind, &call, &own).await;
 }

@@ -9,6 +9,8 @@ mod api_gateway;
 mod deployed_api;
 mod ec2;
 mod iam;
+mod msk;
+mod msk_connect;
 mod object;
 mod process;
 
@@ -300,6 +302,8 @@ async fn every_input_is_listed() {
     ];
     samples.extend(api_gateway::samples());
     samples.extend(ec2::samples());
+    samples.extend(msk::samples());
+    samples.extend(msk_connect::samples());
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
     for (kind, sample) in samples {

@@ -8,7 +8,7 @@ use super::order;
 use super::{Action, Plan, PlanError, Step};
 use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
-use crate::resource::{Catalog, KindInfo, LiveValue, OnChange};
+use crate::resource::{Catalog, Kind, KindInfo, LiveValue, OnChange};
 use crate::state::{Entry, Record, State, Status};
 use crate::value::{Reference, as_reference, join_known, redact, references};
 use crate::{Address, Graph, Node};
@@ -36,14 +36,15 @@ pub(super) fn plan_with(
     let plan = Plan { serial: state.serial, protected: graph.protected().clone(), ..Plan::default() };
     let open = state.open.values().map(|begun| &begun.address).collect();
     let unknown = BTreeMap::new();
-    let mut planning = Planning { graph, state, observed, plan, wrong: Vec::new(), unknown, open };
+    let comparable = BTreeMap::new();
+    let mut planning = Planning { graph, state, observed, plan, wrong: Vec::new(), unknown, open, comparable };
     let mut decided: Vec<(&Node, Decision)> = Vec::new();
     for node in graph.nodes() {
         let Some(kind) = catalog.get(node.address.kind()) else {
             planning.wrong.push(PlanError::UnknownKind(node.address.clone()));
             continue;
         };
-        let decision = planning.decide(node, kind.info());
+        let decision = planning.decide(node, kind.as_ref());
         let unknown = match &decision {
             Decision::Nothing => Unknown::These(&[]),
             Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. } => Unknown::All,
@@ -78,9 +79,11 @@ struct Planning<'a> {
     unknown: BTreeMap<&'a Address, Unknown>,
     /// Resources of which a step was begun and has not ended.
     open: BTreeSet<&'a Address>,
+    /// Live inputs without what the cloud filled in, of kinds that have such.
+    comparable: BTreeMap<&'a Address, Value>,
 }
 
-impl Planning<'_> {
+impl<'a> Planning<'a> {
     /// Whether the stack file protects it, or did at the last run: an edit that takes something away together with its
     /// protection is likelier a slip than a wish.
     fn is_protected(&self, address: &Address) -> bool {
@@ -113,8 +116,12 @@ impl Planning<'_> {
         }
     }
 
-    fn decide(&mut self, node: &Node, info: &KindInfo) -> Decision {
-        let inputs = &self.resolve_known(&node.inputs);
+    fn decide(&mut self, node: &'a Node, kind: &dyn Kind) -> Decision {
+        let info = kind.info();
+        let resolved = self.resolve_known(&node.inputs);
+        // What a reference stood for may change how the kind writes its inputs, such as the order of a list.
+        let normal = references(&resolved).is_empty().then(|| kind.normalise(&resolved).ok()).flatten();
+        let inputs = &normal.unwrap_or(resolved);
         let record = self.state.resources.get(&node.address);
         let (id, live) = match self.observed.get(&node.address) {
             Some(Observation::Present { id, live }) => (id, live),
@@ -139,20 +146,26 @@ impl Planning<'_> {
                 };
             }
         };
-        let changes = self.changes(node, inputs, info, Some(&live.inputs));
+        let comparable = kind.comparable(live, inputs, record.map(|record| &record.inputs));
+        let changes = self.changes(node, inputs, info, Some(comparable.as_ref().unwrap_or(&live.inputs)));
+        self.comparable.extend(comparable.map(|inputs| (&node.address, inputs)));
         let replacing: Vec<&str> =
             changes.iter().filter(|c| c.on_change == OnChange::Replace).map(|c| c.path.as_str()).collect();
-        if !replacing.is_empty() {
-            let fields = replacing.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+        let fields = replacing.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+        let reason = match replacing.is_empty() {
+            true => kind.beyond_update(live, inputs),
+            false => Some(format!("{fields} cannot be changed in place")),
+        };
+        if let Some(reason) = reason {
             if self.is_protected(&node.address) {
                 self.wrong.push(PlanError::Protected {
                     address: node.address.clone(),
                     would: "replace",
-                    because: format!(", because {fields} cannot be changed in place"),
+                    because: format!(", because {reason}"),
                     declared_at: node.declared_at.clone(),
                 });
             }
-            return Decision::Replace { reason: format!("{fields} cannot be changed in place"), changes };
+            return Decision::Replace { reason, changes };
         }
         let Some(record) = record else {
             return Decision::InPlace { action: Action::Adopt, reason: format!("`{id}` is there and ours"), changes };
@@ -303,7 +316,8 @@ impl Planning<'_> {
             needs.extend(deletes.get(&node.address));
             let (id, live) = match self.observed.get(&node.address) {
                 Some(Observation::Present { id, live }) if action != Action::Create => {
-                    (Some(id.clone()), Some(live.inputs.clone()))
+                    let inputs = self.comparable.remove(&node.address).unwrap_or_else(|| live.inputs.clone());
+                    (Some(id.clone()), Some(inputs))
                 }
                 _ => (None, None),
             };

@@ -4,6 +4,7 @@
 
 mod destroy;
 mod execute;
+mod judgement;
 mod properties;
 mod scale;
 mod secrets;

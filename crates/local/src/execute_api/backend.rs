@@ -1,5 +1,6 @@
 //! What serving needs of the rest of the local cloud.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +22,10 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Who has signed a request for the service `execute-api`, and may invoke `resource`.
     fn caller(&self, request: &Request<'_>, resource: &str) -> Result<Caller, ApiError>;
+
+    /// Where what runs on an instance is reached: the `host` of an endpoint is one of the instance's addresses, or the
+    /// name of one. `None` when it is no instance's.
+    fn loopback_of(&self, region: &str, host: &str) -> Option<Ipv4Addr>;
 
     /// Counts an invocation.
     fn count(&self, operation: &str);

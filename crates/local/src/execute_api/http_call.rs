@@ -4,8 +4,10 @@ use std::error::Error;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Uri};
 
+use super::backend::Backend;
 use super::exchange::Exchange;
 use super::method::{Integration, Kind};
 use super::refusal::{MAX_BODY, Refusal};
@@ -20,9 +22,10 @@ pub(super) fn client() -> Result<reqwest::Client, String> {
     client.build().map_err(|error| format!("no HTTP client can be made: {error}"))
 }
 
-/// Calls the endpoint.
+/// Calls the endpoint. One that runs on an instance of the local cloud is called where that listens in truth.
 pub(super) async fn call(
     client: &reqwest::Client,
+    backend: &dyn Backend,
     exchange: &Exchange<'_>,
     integration: &Integration,
     payload: Bytes,
@@ -46,12 +49,28 @@ pub(super) async fn call(
             headers.insert(name.clone(), value.clone());
         }
     }
+    let (uri, named) = reached(uri, backend, &exchange.api.deployed.region)?;
+    if let Some(named) = named {
+        headers.insert(HOST, header_value(&named)?);
+    }
     let sent =
         client.request(method, uri.to_string()).headers(headers).body(payload).timeout(integration.timeout).send();
     let response = sent.await.map_err(|error| failed(&error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = limited(response).await?;
     Ok(Answer { status, headers, body })
+}
+
+/// The URI to be called, and what to send as its host where that is not the URI's own.
+fn reached(uri: Uri, backend: &dyn Backend, region: &str) -> Result<(Uri, Option<String>), Refusal> {
+    let Some(loopback) = uri.host().and_then(|host| backend.loopback_of(region, host)) else { return Ok((uri, None)) };
+    let named = uri.authority().map(ToString::to_string);
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let mut parts = uri.into_parts();
+    let authority = Authority::try_from(format!("{loopback}{port}"));
+    parts.authority = Some(authority.map_err(|_| Refusal::internal("the endpoint's URI has no host"))?);
+    let uri = Uri::from_parts(parts).map_err(|_| Refusal::internal("the endpoint's URI cannot be read"))?;
+    Ok((uri, named))
 }
 
 async fn limited(mut response: reqwest::Response) -> Result<Bytes, Refusal> {

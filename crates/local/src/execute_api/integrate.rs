@@ -23,7 +23,7 @@ impl ExecuteApi {
             Kind::Aws => self.call_service(exchange, integration, payload).await?,
             Kind::Http | Kind::HttpProxy => {
                 let client = self.http.as_ref().map_err(|problem| Refusal::internal(problem.clone()))?;
-                http_call::call(client, exchange, integration, payload).await?
+                http_call::call(client, &*self.backend, exchange, integration, payload).await?
             }
         };
         if integration.kind == Kind::HttpProxy { proxied(answer) } else { respond(exchange, integration, &answer) }

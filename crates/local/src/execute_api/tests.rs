@@ -1,6 +1,7 @@
 //! APIs served from definitions, with a backend that notes what it is asked.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -65,6 +66,10 @@ impl Backend for Fake {
 
     fn caller(&self, _request: &Request<'_>, resource: &str) -> Result<Caller, ApiError> {
         Err(ApiError::new("AccessDeniedException", format!("not allowed on {resource}")))
+    }
+
+    fn loopback_of(&self, _region: &str, _host: &str) -> Option<Ipv4Addr> {
+        None
     }
 
     fn count(&self, operation: &str) {

@@ -13,6 +13,7 @@
 //! <data_dir>/instances/<id>.port         where its metadata service listens
 //! ```
 
+mod address;
 mod console;
 mod metadata;
 mod power;
@@ -23,12 +24,14 @@ mod watcher;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+pub(crate) use self::address::{UNBOUND, own_address};
 use self::console::Console;
 use self::metadata::MetadataService;
 use self::power::Power;
@@ -95,6 +98,8 @@ pub(crate) trait World: Send + Sync {
 pub(crate) struct Machines {
     folder: PathBuf,
     endpoint: String,
+    /// The certificate authority of what speaks TLS here.
+    authority: PathBuf,
     world: Arc<dyn World>,
     /// `None` once the local cloud stops: nothing is booted any more.
     running: Mutex<Option<HashMap<String, Machine>>>,
@@ -113,11 +118,14 @@ impl Machines {
     pub(crate) fn new(data_dir: &Path, endpoint: &str, world: Arc<dyn World>) -> io::Result<Machines> {
         let folder = data_dir.join("instances");
         private_file::create_folder(&folder)?;
-        Ok(Machines { folder, endpoint: endpoint.to_owned(), world, running: Mutex::new(Some(HashMap::new())) })
+        let authority = std::path::absolute(data_dir.join("kafka").join("ca.pem"))?;
+        let running = Mutex::new(Some(HashMap::new()));
+        Ok(Machines { folder, endpoint: endpoint.to_owned(), authority, world, running })
     }
 
-    /// Switches a machine on; one that is on stays as it is. Must be called on a Tokio runtime.
-    pub(crate) fn boot(&self, id: &str, user_data: Option<&[u8]>) -> io::Result<()> {
+    /// Switches a machine on, whose processes listen at this address; one that is on stays as it is. Must be called on a
+    /// Tokio runtime.
+    pub(crate) fn boot(&self, id: &str, address: Ipv4Addr, user_data: Option<&[u8]>) -> io::Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(machines) = running.as_mut() else { return Ok(()) };
         if machines.contains_key(id) {
@@ -136,8 +144,14 @@ impl Machines {
         let machine = match process::read(user_data) {
             process::UserData::Script(interpreter) => {
                 fs::write(&script, user_data.unwrap_or_default())?;
-                let environment =
-                    process::Environment { id, root: &root, endpoint: &self.endpoint, metadata: metadata.endpoint() };
+                let environment = process::Environment {
+                    id,
+                    root: &root,
+                    endpoint: &self.endpoint,
+                    metadata: metadata.endpoint(),
+                    address,
+                    authority: &self.authority,
+                };
                 let (power, output) = process::start(&interpreter, &script, &environment)?;
                 let output = tokio::spawn(console.follow(output));
                 Machine { power, _metadata: metadata, output: Some(output) }

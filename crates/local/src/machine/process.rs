@@ -1,6 +1,7 @@
 //! User data as a process: which interpreter runs it, and with what environment.
 
 use std::io::{self, PipeReader};
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -72,6 +73,9 @@ pub(super) struct Environment<'a> {
     pub(super) root: &'a Path,
     pub(super) endpoint: &'a str,
     pub(super) metadata: &'a str,
+    /// Where what it runs listens.
+    pub(super) address: Ipv4Addr,
+    pub(super) authority: &'a Path,
 }
 
 /// Starts a script. What it and its descendants write comes out of the pipe.
@@ -93,6 +97,8 @@ pub(super) fn start(
         .env("PINFRA_ROOT", &root)
         .env("AWS_ENDPOINT_URL", environment.endpoint)
         .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", environment.metadata)
+        .env("PINFRA_ADDRESS", environment.address.to_string())
+        .env("AWS_CA_BUNDLE", environment.authority)
         .env("HOME", root.join("root"))
         .env("TMPDIR", root.join("tmp"))
         .env("PATH", PATH)

@@ -1,5 +1,6 @@
 //! What deployed APIs need of the services and of the keys.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,6 +46,10 @@ impl Backend for Dispatch {
         let resources = [resource.to_owned()];
         self.services.iam.authorize(&identity.principal_arn, "execute-api:Invoke", &resources, &Context::default())?;
         Ok(Caller { access_key: claim.access_key().to_owned(), identity })
+    }
+
+    fn loopback_of(&self, region: &str, host: &str) -> Option<Ipv4Addr> {
+        self.services.ec2.loopback_of(region, host)
     }
 
     fn count(&self, operation: &str) {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use super::StartError;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
+use crate::kafka::Kafka;
 use crate::services::Service;
 use crate::services::apigateway::ApiGateway;
 use crate::services::ec2::Ec2;
 use crate::services::iam::{Context, Iam};
+use crate::services::kafka::{Authority, Msk};
+use crate::services::kafkaconnect::KafkaConnect;
 use crate::services::kinesis::Kinesis;
 use crate::services::s3::{S3Front, SecretOfKey, Secrets};
 use crate::services::ssm::Ssm;
@@ -20,7 +23,10 @@ use crate::settings::Settings;
 /// All that can be asked for.
 pub(super) struct Services {
     by_name: HashMap<&'static str, Arc<dyn Service>>,
-    ec2: Ec2,
+    /// Asked for where instances are reached.
+    pub(super) ec2: Ec2,
+    msk: Msk,
+    connectors: KafkaConnect,
     /// Takes requests as they come: it has its own check of signatures and its own bodies.
     pub(super) s3: S3Front,
     /// Asked before every call of a role.
@@ -44,13 +50,22 @@ impl Services {
         let secrets = Arc::new(Keys { credentials: Arc::clone(credentials), iam: iam.clone() });
         let s3 = S3Front::open(data_dir, clock.clone(), settings, secrets).map_err(failed("s3"))?;
 
+        // Before the machines boot: what runs on them reads the certificate of the brokers.
+        let gate = Arc::new(Authority::new(Arc::clone(credentials), iam.clone()));
+        let brokers = Kafka::open(data_dir, clock.clone(), settings, gate).map_err(failed("kafka"))?;
         let ec2 = Ec2::open(data_dir, clock.clone(), settings, endpoint, Arc::new(iam.clone()));
         let ec2 = ec2.map_err(failed("ec2"))?;
+        let msk = Msk::open(data_dir, clock.clone(), settings, brokers.clone(), Arc::new(ec2.clone()));
+        let msk = msk.map_err(failed("kafka"))?;
+        let connectors = KafkaConnect::open(data_dir, clock.clone(), settings, brokers, iam.clone(), s3.clone());
+        let connectors = connectors.map_err(failed("kafkaconnect"))?;
 
         let mut by_name: HashMap<&'static str, Arc<dyn Service>> = HashMap::new();
         by_name.insert("apigateway", Arc::new(apis.clone()));
         by_name.insert("ec2", Arc::new(ec2.clone()));
         by_name.insert("iam", Arc::new(iam.clone()));
+        by_name.insert("kafka", Arc::new(msk.clone()));
+        by_name.insert("kafkaconnect", Arc::new(connectors.clone()));
         by_name.insert("kinesis", Arc::new(kinesis));
         by_name.insert("ssm", Arc::new(Ssm::default()));
         by_name.insert("sts", Arc::new(Sts::new(Arc::clone(credentials), iam.clone())));
@@ -63,7 +78,7 @@ impl Services {
         let buckets = s3.clone();
         sources.push(Box::new(move |region| buckets.tagged(region)));
         by_name.insert("tagging", Arc::new(Tagging::new(sources)));
-        Ok(Services { by_name, ec2, s3, iam, apis })
+        Ok(Services { by_name, ec2, msk, connectors, s3, iam, apis })
     }
 
     /// Ends what instances run, asking it first.
@@ -71,9 +86,21 @@ impl Services {
         self.ec2.shut_down().await;
     }
 
-    /// Ends what instances run at once.
+    /// Stops connectors: what they are storing is stored, and its offsets are committed.
+    pub(super) async fn shut_down_connectors(&self) {
+        self.connectors.stop().await;
+    }
+
+    /// Closes the listeners of brokers and syncs their logs. Nothing that uses them is running any more.
+    pub(super) async fn shut_down_brokers(&self) {
+        self.msk.shut_down().await;
+    }
+
+    /// Ends at once what instances run, connectors, and the brokers.
     pub(super) fn cut_power(&self) {
         self.ec2.cut_power();
+        self.connectors.cut_power();
+        self.msk.cut_power();
     }
 
     /// The service of that signing name.

@@ -7,6 +7,8 @@
 pub mod apigateway;
 pub mod ec2;
 pub mod iam;
+pub mod kafka;
+pub mod kafkaconnect;
 pub mod kinesis;
 pub mod s3;
 pub mod ssm;

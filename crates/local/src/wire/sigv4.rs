@@ -89,6 +89,16 @@ impl Claim<'_> {
         self.part(3)
     }
 
+    /// How many seconds a presigned request is good for.
+    pub(crate) fn validity(&self) -> Option<i64> {
+        self.expires
+    }
+
+    /// When a presigned request ends.
+    pub(crate) fn expires_at(&self) -> Option<OffsetDateTime> {
+        Some(self.time + Duration::seconds(self.expires?))
+    }
+
     fn scope(&self) -> &str {
         &self.credential[self.ends[0] + 1..]
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, processes, until};
+use crate::cloud::{Cloud, REGION, processes, until};
 
 /// Says `up`, leaves one process in a session of its own and one that hears no request to end, and stays.
 const STUBBORN: &str = "#!/bin/bash\nsetsid sh -c 'while :; do sleep 60; done' &\n\
@@ -122,4 +122,42 @@ async fn running_instances_boot_again_after_a_restart() {
 
     cloud.ec2.cut_power();
     until("nothing is left", async || processes(&id).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_machine_has_an_address_of_its_own() {
+    let cloud = Cloud::new();
+    let script = "#!/bin/sh\necho \"address $PINFRA_ADDRESS\"\necho \"authority $AWS_CA_BUNDLE\"\necho end\n";
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let id = cloud.run_script(script).await;
+        says(&cloud, &id, "end").await;
+        let instance = cloud.instance(&id).await;
+        let told = |host: &str| cloud.ec2.loopback_of(REGION, host);
+        let address = told(instance["PrivateIpAddress"].as_str().unwrap()).unwrap();
+        for name in ["PublicIpAddress", "PrivateDnsName", "PublicDnsName"] {
+            assert_eq!(told(instance[name].as_str().unwrap()), Some(address), "{name}");
+        }
+        let console = cloud.console(&id).await;
+        assert!(console.contains(&format!("address {address}\n")), "{console}");
+        assert!(console.contains("/kafka/ca.pem\n"), "{console}");
+        addresses.push((id, address));
+    }
+    assert!(addresses.iter().all(|(_, address)| address.is_loopback()));
+    #[cfg(target_os = "linux")]
+    assert_ne!(addresses[0].1, addresses[1].1);
+
+    let (id, address) = addresses.remove(0);
+    let elastic = cloud.ok("AllocateAddress", json!({})).await;
+    let associate = json!({"AllocationId": elastic["AllocationId"], "InstanceId": id});
+    cloud.ok("AssociateAddress", associate).await;
+    let host = elastic["PublicIp"].as_str().unwrap();
+    assert_eq!(cloud.ec2.loopback_of(REGION, host), Some(address));
+    assert_eq!(cloud.ec2.loopback_of("eu-west-1", host), Some(address), "elastic addresses are unique");
+    assert_eq!(cloud.ec2.loopback_of(REGION, "127.0.0.1"), None);
+
+    let cloud = cloud.restart().await;
+    assert_eq!(cloud.ec2.loopback_of(REGION, host), Some(address), "it keeps its address");
+    cloud.terminate(&id).await;
+    assert_eq!(cloud.ec2.loopback_of(REGION, host), None);
 }

@@ -49,7 +49,7 @@ async fn what_does_not_fit_is_refused() {
         ("DescribeVolumes", json!({"VolumeIds": ["vol-00000000"]}), "InvalidVolume.NotFound"),
         ("DescribeVpcs", json!({"DryRun": true}), "DryRunOperation"),
         ("CreateKeyPair", json!({"KeyName": "k"}), "UnknownOperationException"),
-        ("CreateVpcEndpoint", json!({"VpcId": "vpc-00000000"}), "UnknownOperationException"),
+        ("CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}), "UnknownOperationException"),
     ] {
         assert_eq!(cloud.refused(operation, input.clone()).await, code, "{operation} {input}");
     }

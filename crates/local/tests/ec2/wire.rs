@@ -61,6 +61,14 @@ async fn every_answer_fits_the_model() {
     let vpc = subnet.element("vpcId");
     let volume = ok(&client, "DescribeVolumes").await.element("volumeId").to_owned();
     ok(&client, &format!("ModifyVolume&VolumeId={volume}&Size=9")).await;
+    let table = ok(&client, "DescribeRouteTables").await.element("routeTableId").to_owned();
+    let create = format!(
+        "CreateVpcEndpoint&VpcId={vpc}&ServiceName=com.amazonaws.us-east-1.s3&RouteTableId.1={table}\
+         &TagSpecification.1.ResourceType=vpc-endpoint&TagSpecification.1.Tag.1.Key=k&TagSpecification.1.Tag.1.Value=v"
+    );
+    let endpoint = ok(&client, &create).await.element("vpcEndpointId").to_owned();
+    let policy = "%7B%22Statement%22%3A%5B%5D%7D";
+    ok(&client, &format!("ModifyVpcEndpoint&VpcEndpointId={endpoint}&PolicyDocument={policy}")).await;
     for operation in [
         "DescribeAccountAttributes",
         "DescribeAddresses",
@@ -85,10 +93,13 @@ async fn every_answer_fits_the_model() {
         "DescribeSecurityGroups",
         "DescribeTags",
         "DescribeVolumesModifications",
+        "DescribeVpcEndpoints",
         "DescribeVpcs",
     ] {
         ok(&client, operation).await;
     }
+    let deleted = ok(&client, &format!("DeleteVpcEndpoints&VpcEndpointId.1={endpoint}&VpcEndpointId.2=vpce-1")).await;
+    assert_eq!((deleted.element("resourceId"), deleted.element("code")), ("vpce-1", "InvalidVpcEndpoint.NotFound"));
     ok(&client, &format!("DescribeVpcAttribute&VpcId={vpc}&Attribute=enableDnsSupport")).await;
     for attribute in [
         "instanceType",

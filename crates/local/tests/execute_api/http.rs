@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use ::http::{Request, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -18,7 +20,11 @@ type Seen = Arc<Mutex<Vec<(::http::request::Parts, String)>>>;
 
 /// An endpoint that notes what it gets and answers 201; below `/hang` never.
 async fn endpoint() -> (u16, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    endpoint_at("127.0.0.1").await
+}
+
+async fn endpoint_at(address: &str) -> (u16, Seen) {
+    let listener = TcpListener::bind((address, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let seen = Seen::default();
     let notes = Arc::clone(&seen);
@@ -102,4 +108,50 @@ async fn endpoints_that_do_not_answer() {
         );
         assert!(api.log().contains("cannot be reached"), "{}", api.log());
     }
+}
+
+/// The user data of the instance tells where its processes listen; the endpoint of this test listens there for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_elastic_address_reaches_what_its_instance_runs() {
+    let api = proxy("http://${stageVariables.gateway}:${stageVariables.port}/{proxy}").await;
+    let ec2 = async |request: &str| {
+        let answer = api.client.form("ec2", &format!("Action={request}&Version=2016-11-15")).await;
+        assert_eq!(answer.status, 200, "{request}: {answer:?}");
+        answer
+    };
+    let images = ec2("DescribeImages&Filter.1.Name=name&Filter.1.Value.1=*ubuntu-24.04-amd64*").await;
+    let image = images.element("imageId").to_owned();
+    let script = STANDARD
+        .encode("#!/bin/sh\necho $PINFRA_ADDRESS > $PINFRA_ROOT/new\nmv $PINFRA_ROOT/new $PINFRA_ROOT/address\n");
+    let script = script.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let launch = format!("RunInstances&ImageId={image}&InstanceType=t3.micro&MinCount=1&MaxCount=1&UserData={script}");
+    let id = ec2(&launch).await.element("instanceId").to_owned();
+    let told = api.cloud.folder.path().join("instances").join(&id).join("address");
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !told.exists() {
+        assert!(tokio::time::Instant::now() < until, "the instance has not booted");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let address = std::fs::read_to_string(&told).unwrap();
+    let (port, seen) = endpoint_at(address.trim()).await;
+
+    let allocated = ec2("AllocateAddress").await;
+    let (allocation, elastic) = (allocated.element("allocationId"), allocated.element("publicIp"));
+    let associate = format!("Action=AssociateAddress&AllocationId={allocation}&InstanceId={id}&Version=2016-11-15");
+    while api.client.form("ec2", &associate).await.status != 200 {
+        assert!(tokio::time::Instant::now() < until, "the instance is not running");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let variables = json!({"patchOperations": [
+        {"op": "replace", "path": "/variables/gateway", "value": elastic},
+        {"op": "replace", "path": "/variables/port", "value": port.to_string()},
+    ]});
+    api.control(::http::Method::PATCH, &format!("/restapis/{}/stages/dev", api.api_id), &variables).await;
+
+    let answer = api.call("POST", "/topics/pins", r#"{"records":[]}"#).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (201, r#"{"offsets":[]}"#), "{}", api.log());
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0].0.uri.path(), "/topics/pins");
+    let host = seen[0].0.headers.get("host").unwrap().to_str().unwrap();
+    assert_eq!(host, format!("{elastic}:{port}"), "the endpoint is named as the integration names it");
 }

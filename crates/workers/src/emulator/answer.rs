@@ -18,12 +18,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What an attempt came to.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
-    /// The record is in the stream.
-    Accepted,
+    /// The record is where it was to go.
+    Accepted(Receipt),
     /// The API will not take this event.
     Refused(String),
     /// Not this time.
     Failed(Failure),
+}
+
+/// What the API says of a record that it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is in the stream.
+    Stream,
+    /// The brokers of Kafka have acknowledged it.
+    Topic {
+        /// The partition that it is in.
+        partition: i32,
+        /// Its place there.
+        offset: i64,
+    },
 }
 
 /// Why an attempt failed.
@@ -44,7 +58,7 @@ pub(super) fn failed(reason: String, unknown: bool, answered: bool) -> Outcome {
     Outcome::Failed(Failure { reason, unknown, answered, after: None })
 }
 
-/// What an answer means.
+/// What an answer to a record for a stream means.
 pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
     let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let text = |name: &str| json.get(name).and_then(Value::as_str);
@@ -59,7 +73,7 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
         }
     }
     match (status.as_u16(), error) {
-        (200..300, None) => Outcome::Accepted,
+        (200..300, None) => Outcome::Accepted(Receipt::Stream),
         (_, Some(error)) if THROTTLED.iter().any(|one| error.contains(one)) => failed(reason, false, true),
         (_, Some(error)) if BROKEN.iter().any(|one| error.contains(one)) => failed(reason, true, true),
         (408 | 425 | 429, _) => failed(reason, false, true),
@@ -107,7 +121,7 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         let taken = classify(StatusCode::OK, br#"{"SequenceNumber":"495","ShardId":"shardId-000000000000"}"#);
-        assert_eq!(taken, Outcome::Accepted);
+        assert_eq!(taken, Outcome::Accepted(Receipt::Stream));
         fails(429, r#"{"message":"Too Many Requests"}"#, false);
         fails(400, r#"{"__type":"ProvisionedThroughputExceededException","message":"Rate exceeded"}"#, false);
         fails(200, r#"{"__type":"ProvisionedThroughputExceededException","message":"Rate exceeded"}"#, false);

@@ -19,6 +19,8 @@ use url::Url;
 use super::EmulatorError;
 use super::answer::{Failure, Outcome, classify, failed, retry_after};
 use super::journal::Post;
+use super::offsets;
+use super::route::Route;
 use crate::config::{ApiAuth, ApiTarget};
 use crate::log::chain;
 
@@ -49,12 +51,33 @@ struct KnownKey {
     problem: String,
 }
 
+/// A record for a stream, as the API maps it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Body<'a> {
+struct Record<'a> {
     stream_name: &'a str,
     data: &'a RawValue,
     partition_key: &'a str,
+}
+
+/// A record for a topic: one without a key, so that brokers' load is spread.
+#[derive(Serialize)]
+struct Records<'a> {
+    records: [KafkaRecord<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct KafkaRecord<'a> {
+    value: &'a RawValue,
+}
+
+/// A request as far as its route says it.
+struct Draft {
+    method: Method,
+    /// Below the stage.
+    path: Vec<String>,
+    content_type: &'static str,
+    body: Vec<u8>,
 }
 
 impl Api {
@@ -89,24 +112,23 @@ impl Api {
         Api { aws: OnceCell::new_with(Some(sdk)), ..self }
     }
 
-    /// Posts an event once.
-    pub(super) async fn put(&self, post: &Post) -> Outcome {
-        let body = Body { stream_name: &post.stream, data: &post.data, partition_key: &post.partition_key };
-        let Ok(body) = serde_json::to_vec(&body) else {
+    /// Posts an event once, on this of its routes.
+    pub(super) async fn put(&self, post: &Post, route: Route) -> Outcome {
+        let Ok(draft) = draft(post, route) else {
             return Outcome::Refused("the row cannot be written as JSON".to_owned());
         };
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["streams", &post.stream, "record"]);
+            path.pop_if_empty().extend(&draft.path);
         }
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let known = match self.authenticate(&url, &body, &mut headers).await {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(draft.content_type));
+        let known = match self.authenticate(&url, &draft, &mut headers).await {
             Ok(known) => known,
             Err(reason) => return failed(reason, false, false),
         };
-        match self.http.request(Method::PUT, url).headers(headers).body(body).send().await {
-            Ok(answer) => self.judge(answer, known).await,
+        match self.http.request(draft.method, url).headers(headers).body(draft.body).send().await {
+            Ok(answer) => self.judge(answer, known, route).await,
             // Who was not connected has sent nothing.
             Err(error) => {
                 let unknown = !(error.is_connect() || error.is_builder());
@@ -115,7 +137,7 @@ impl Api {
         }
     }
 
-    async fn judge(&self, mut answer: Response, key: Option<HeaderValue>) -> Outcome {
+    async fn judge(&self, mut answer: Response, key: Option<HeaderValue>, route: Route) -> Outcome {
         let status = answer.status();
         let after = retry_after(answer.headers(), OffsetDateTime::now_utc());
         let mut body = Vec::new();
@@ -123,7 +145,7 @@ impl Api {
             match answer.chunk().await {
                 Ok(Some(part)) if body.len() < ANSWER_SIZE => body.extend_from_slice(&part),
                 Ok(_) => break,
-                // The status is half an answer: it does not say whether Kinesis took the record.
+                // The status is half an answer: it does not say whether the record was taken.
                 Err(error) => {
                     return failed(format!("half an answer: {}", chain(&error.without_url())), true, false);
                 }
@@ -134,7 +156,11 @@ impl Api {
         {
             self.forget(&key).await;
         }
-        match classify(status, &body) {
+        let outcome = match route {
+            Route::Stream => classify(status, &body),
+            Route::Kafka => offsets::classify(status, &body),
+        };
+        match outcome {
             Outcome::Failed(failure) => Outcome::Failed(Failure { after, ..failure }),
             outcome => outcome,
         }
@@ -144,7 +170,7 @@ impl Api {
     async fn authenticate(
         &self,
         url: &Url,
-        body: &[u8],
+        draft: &Draft,
         headers: &mut HeaderMap,
     ) -> Result<Option<HeaderValue>, String> {
         match &self.auth {
@@ -155,7 +181,7 @@ impl Api {
                 Ok(Some(key))
             }
             ApiAuth::Iam => {
-                self.sign(url, body, headers).await?;
+                self.sign(url, draft, headers).await?;
                 Ok(None)
             }
         }
@@ -200,7 +226,7 @@ impl Api {
         }
     }
 
-    async fn sign(&self, url: &Url, body: &[u8], headers: &mut HeaderMap) -> Result<(), String> {
+    async fn sign(&self, url: &Url, draft: &Draft, headers: &mut HeaderMap) -> Result<(), String> {
         let provider = self.aws().await.credentials_provider().ok_or("there are no AWS credentials")?;
         let credentials = provider.provide_credentials().await.map_err(|error| chain(&error))?;
         let identity = credentials.into();
@@ -213,8 +239,9 @@ impl Api {
             .build()
             .map_err(|error| chain(&error))?
             .into();
-        let signed = [("content-type", "application/json")];
-        let request = SignableRequest::new("PUT", url.as_str(), signed.into_iter(), SignableBody::Bytes(body));
+        let signed = [("content-type", draft.content_type)];
+        let body = SignableBody::Bytes(&draft.body);
+        let request = SignableRequest::new(draft.method.as_str(), url.as_str(), signed.into_iter(), body);
         let (signature, _) =
             sign(request.map_err(|error| chain(&error))?, &params).map_err(|error| chain(&error))?.into_parts();
         for (name, value) in signature.headers() {
@@ -230,4 +257,28 @@ impl Api {
         let region = Region::new(self.region.clone());
         self.aws.get_or_init(|| Box::pin(aws_config::defaults(BehaviorVersion::latest()).region(region).load())).await
     }
+}
+
+/// What is sent: for a stream as `PutRecord` behind the API wants it, for a topic as Kafka's REST proxy does ("POST
+/// /topics/(topic_name)", Confluent REST Proxy API v2).
+fn draft(post: &Post, route: Route) -> serde_json::Result<Draft> {
+    let (stream, topic) = (post.stream.as_deref().unwrap_or_default(), post.topic.as_deref().unwrap_or_default());
+    Ok(match route {
+        Route::Stream => Draft {
+            method: Method::PUT,
+            path: vec!["streams".to_owned(), stream.to_owned(), "record".to_owned()],
+            content_type: "application/json",
+            body: serde_json::to_vec(&Record {
+                stream_name: stream,
+                data: &post.data,
+                partition_key: &post.partition_key,
+            })?,
+        },
+        Route::Kafka => Draft {
+            method: Method::POST,
+            path: vec!["topics".to_owned(), topic.to_owned()],
+            content_type: "application/vnd.kafka.json.v2+json",
+            body: serde_json::to_vec(&Records { records: [KafkaRecord { value: &post.data }] })?,
+        },
+    })
 }

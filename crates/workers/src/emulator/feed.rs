@@ -70,9 +70,14 @@ async fn read(
                     continue;
                 }
                 let data = to_raw_value(&row).map_err(|error| SourceError::Database(error.to_string()))?;
-                let Some(stream) = table.stream.clone() else { continue };
-                let table = table.name.clone();
-                let post = Post { number, table, stream, partition_key: key.to_string(), data };
+                let post = Post {
+                    number,
+                    table: table.name.clone(),
+                    stream: table.stream.clone(),
+                    topic: table.topic.clone(),
+                    partition_key: key.to_string(),
+                    data,
+                };
                 if posts.send(Arc::new(post)).await.is_err() {
                     return Ok(());
                 }

@@ -1,17 +1,19 @@
 //! What the emulator has done, on disk: counters that outlive any kill, and events whose outcome is still open.
 //!
-//! An event is written down before it first leaves and its outcome when that is known, so that
+//! An event is written down before it first leaves, each attempt on each of its routes before it is made, and its outcome
+//! there when that is known, so that for every route
 //!
 //! - `emitted = accepted + refused + open` at all times, and
-//! - the streams hold at least `accepted` and at most `accepted + unknown` records (and those that are under way).
+//! - streams (or topics) hold at least `accepted` and at most `accepted + unknown` records (and those that are under way).
 //!
-//! An event that was open when the emulator was killed is sent again, as it was. `unknown` counts attempts that may have
-//! had an effect which nobody was told of: the answer was lost, or the emulator was. Such an attempt may have left a
-//! record that is there twice.
+//! An event that was open on a route when the emulator was killed is sent there again, as it was. `unknown` counts attempts
+//! that may have had an effect which nobody was told of: the answer was lost, or the emulator was. Such an attempt may have
+//! left a record that is there twice.
 //!
 //! A line is handed to the kernel before the emulator goes on, but not forced to the disk: a kill loses nothing, a power
 //! cut may lose the last seconds. The file is rewritten as one snapshot once it has grown.
 
+mod entry;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
+pub(super) use self::entry::{Counts, Post};
+use self::entry::{Entry, Mark, Stand, Tables, Ways};
+use super::route::Route;
+use crate::config::EmulatedTable;
 use crate::report::Teller;
 
 const FILE: &str = "journal.ndjson";
@@ -31,67 +34,11 @@ const LOCK: &str = "journal.lock";
 /// The file is rewritten when it is larger than this, and than four of its last snapshots.
 const COMPACT: u64 = 4 << 20;
 
-/// An event as it is posted.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Post {
-    /// Posts are numbered from 0 on over all restarts.
-    pub(super) number: u64,
-    /// The stack's name of its table.
-    pub(super) table: String,
-    pub(super) stream: String,
-    pub(super) partition_key: String,
-    /// The row, as JSON.
-    pub(super) data: Box<RawValue>,
-}
-
-/// What became of a table's events so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    /// Events that were sent, or are about to be.
-    pub(super) emitted: u64,
-    /// Events that the API took.
-    pub(super) accepted: u64,
-    /// Events that the API will not take.
-    pub(super) refused: u64,
-    /// Attempts after the first of an event.
-    pub(super) retried: u64,
-    /// Attempts whose effect was never learnt.
-    pub(super) unknown: u64,
-}
-
-/// A line of the journal.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Entry {
-    /// The first line: all that was before.
-    Snapshot {
-        next: u64,
-        counts: BTreeMap<String, Counts>,
-    },
-    /// After a snapshot: an event that was open then.
-    Open {
-        post: Arc<Post>,
-        sent: bool,
-    },
-    /// An event leaves for the first time.
-    Emitted(Arc<Post>),
-    /// An attempt failed; it may have had an effect.
-    Failed {
-        number: u64,
-        unknown: bool,
-    },
-    /// Another attempt leaves.
-    Again(u64),
-    Accepted(u64),
-    Refused(u64),
-}
-
-/// An event without an outcome.
+/// An event without an outcome on some route.
 #[derive(Debug)]
 struct Open {
     post: Arc<Post>,
-    /// An attempt is under way.
-    sent: bool,
+    ways: Ways,
 }
 
 /// The journal and what it says.
@@ -102,7 +49,8 @@ pub(super) struct Journal {
     size: u64,
     snapshot: u64,
     next: u64,
-    counts: BTreeMap<String, Counts>,
+    /// By the route's number.
+    counts: [Tables; 2],
     open: BTreeMap<u64, Open>,
     teller: Teller,
     /// Held while the journal is: a second emulator in this folder would spoil it.
@@ -111,7 +59,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens the journal of `folder`, or begins it. From here on the counters of `tables` are told.
-    pub(super) fn open(folder: &Path, tables: &[&str], teller: Teller) -> io::Result<Journal> {
+    pub(super) fn open(folder: &Path, tables: &[EmulatedTable], teller: Teller) -> io::Result<Journal> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -126,34 +74,44 @@ impl Journal {
             size: 0,
             snapshot: 0,
             next: 0,
-            counts: BTreeMap::new(),
+            counts: Default::default(),
             open: BTreeMap::new(),
             teller,
             _lock: lock,
         };
         journal.replay(&std::fs::read(folder.join(FILE))?);
         for table in tables {
-            journal.counts.entry((*table).to_owned()).or_default();
+            for route in Route::taken(table.stream.is_some(), table.topic.is_some()) {
+                journal.counts[route as usize].entry(table.name.clone()).or_default();
+            }
         }
-        for open in journal.open.values_mut().filter(|open| open.sent) {
-            open.sent = false;
-            journal.counts.entry(open.post.table.clone()).or_default().unknown += 1;
+        for open in journal.open.values_mut() {
+            for route in Route::ALL {
+                let stand = &mut open.ways[route as usize];
+                if *stand == Some(Stand::Sent) {
+                    *stand = Some(Stand::Failed);
+                    journal.counts[route as usize].entry(open.post.table.clone()).or_default().unknown += 1;
+                }
+            }
         }
         journal.compact()?;
-        for table in journal.counts.keys() {
-            journal.tell(table);
+        for route in Route::ALL {
+            for table in journal.counts[route as usize].keys() {
+                journal.tell(table, route);
+            }
         }
         Ok(journal)
     }
 
-    /// The number of the next event: as many as were emitted so far.
+    /// The number of the next event: as many as were drawn so far.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
 
-    /// The events whose outcome is open, oldest first.
-    pub(super) fn unfinished(&self) -> Vec<Arc<Post>> {
-        self.open.values().map(|open| open.post.clone()).collect()
+    /// The events whose outcome is open, oldest first, and on which route it is.
+    pub(super) fn unfinished(&self) -> Vec<(Arc<Post>, Route)> {
+        let open_on = |open: &Open, route: Route| open.ways[route as usize].map(|_| (open.post.clone(), route));
+        self.open.values().flat_map(|open| Route::ALL.into_iter().filter_map(|route| open_on(open, route))).collect()
     }
 
     /// How many events' outcome is open.
@@ -163,41 +121,42 @@ impl Journal {
 
     /// A table's counts, zeros when it has none.
     #[cfg(test)]
-    pub(super) fn counts(&self, table: &str) -> Counts {
-        self.counts.get(table).copied().unwrap_or_default()
+    pub(super) fn counts(&self, table: &str, route: Route) -> Counts {
+        self.counts[route as usize].get(table).copied().unwrap_or_default()
     }
 
-    /// To be called before an event leaves for the first time.
-    pub(super) fn emitted(&mut self, post: Arc<Post>) -> io::Result<()> {
-        self.write(Entry::Emitted(post))
+    /// To be called before an event leaves for the first time on any route.
+    pub(super) fn drawn(&mut self, post: Arc<Post>) -> io::Result<()> {
+        self.write(Entry::Drawn(post))
+    }
+
+    /// To be called before an attempt leaves.
+    pub(super) fn leaves(&mut self, number: u64, route: Route) -> io::Result<()> {
+        self.write(Entry::Leaves(Mark { number, route }))
     }
 
     /// An attempt failed; it is `unknown` whether it had an effect.
-    pub(super) fn failed(&mut self, number: u64, unknown: bool) -> io::Result<()> {
-        self.write(Entry::Failed { number, unknown })
+    pub(super) fn failed(&mut self, number: u64, route: Route, unknown: bool) -> io::Result<()> {
+        self.write(Entry::Failed { number, unknown, route })
     }
 
-    /// To be called before another attempt leaves.
-    pub(super) fn again(&mut self, number: u64) -> io::Result<()> {
-        self.write(Entry::Again(number))
+    /// The API took an event on a route.
+    pub(super) fn accepted(&mut self, number: u64, route: Route) -> io::Result<()> {
+        self.write(Entry::Accepted(Mark { number, route }))
     }
 
-    /// The API took an event.
-    pub(super) fn accepted(&mut self, number: u64) -> io::Result<()> {
-        self.write(Entry::Accepted(number))
-    }
-
-    /// The API will not take an event.
-    pub(super) fn refused(&mut self, number: u64) -> io::Result<()> {
-        self.write(Entry::Refused(number))
+    /// The API will not take an event on a route.
+    pub(super) fn refused(&mut self, number: u64, route: Route) -> io::Result<()> {
+        self.write(Entry::Refused(Mark { number, route }))
     }
 
     /// Puts all that is known into one snapshot, which is on disk when this returns.
     pub(super) fn compact(&mut self) -> io::Result<()> {
         let mut text = Vec::new();
-        line(&mut text, &Entry::Snapshot { next: self.next, counts: self.counts.clone() })?;
+        let [counts, kafka] = self.counts.clone();
+        line(&mut text, &Entry::Snapshot { next: self.next, counts, kafka })?;
         for open in self.open.values() {
-            line(&mut text, &Entry::Open { post: open.post.clone(), sent: open.sent })?;
+            line(&mut text, &Entry::Waits { post: open.post.clone(), ways: open.ways })?;
         }
         let (new, path) = (self.folder.join(format!("{FILE}.new")), self.folder.join(FILE));
         let mut file = File::create(&new)?;
@@ -215,8 +174,10 @@ impl Journal {
         line(&mut text, &entry)?;
         self.file.write_all(&text)?;
         self.size += text.len() as u64;
-        if let Some(table) = self.apply(entry) {
-            self.tell(&table);
+        if let Some((table, routes)) = self.apply(entry) {
+            for route in routes.into_iter().flatten() {
+                self.tell(&table, route);
+            }
         }
         if self.size > COMPACT.max(self.snapshot * 4) {
             self.compact()?;
@@ -234,58 +195,92 @@ impl Journal {
         }
     }
 
-    /// Takes up what an entry says, and gives the table whose counts it changed.
-    fn apply(&mut self, entry: Entry) -> Option<String> {
-        let number = match entry {
-            Entry::Snapshot { next, counts } => {
-                (self.next, self.counts) = (next, counts);
+    /// Takes up what an entry says, and gives the table whose counts it changed, and on which routes.
+    fn apply(&mut self, entry: Entry) -> Option<(String, [Option<Route>; 2])> {
+        let (mark, step) = match entry {
+            Entry::Snapshot { next, counts, kafka } => {
+                (self.next, self.counts) = (next, [counts, kafka]);
                 self.open.clear();
                 return None;
             }
-            Entry::Open { post, sent } => {
-                self.open.insert(post.number, Open { post, sent });
+            Entry::Waits { post, ways } => {
+                self.open.insert(post.number, Open { post, ways });
                 return None;
             }
-            Entry::Emitted(post) => {
-                self.next = self.next.max(post.number + 1);
-                self.counts.entry(post.table.clone()).or_default().emitted += 1;
-                let table = post.table.clone();
-                self.open.insert(post.number, Open { post, sent: true });
-                return Some(table);
+            Entry::Open { post, sent } => {
+                let stand = if sent { Stand::Sent } else { Stand::Failed };
+                self.open.insert(post.number, Open { post, ways: [Some(stand), None] });
+                return None;
             }
-            Entry::Failed { number, .. } | Entry::Again(number) | Entry::Accepted(number) | Entry::Refused(number) => {
-                number
+            Entry::Drawn(post) => return Some(self.begin(post, Stand::Waiting)),
+            Entry::Emitted(post) => return Some(self.begin(post, Stand::Sent)),
+            Entry::Leaves(mark) => (mark, Step::Leaves),
+            Entry::Again(number) => (Mark { number, route: Route::Stream }, Step::Leaves),
+            Entry::Failed { number, unknown, route } => (Mark { number, route }, Step::Failed { unknown }),
+            Entry::Accepted(mark) => (mark, Step::Accepted),
+            Entry::Refused(mark) => (mark, Step::Refused),
+        };
+        let open = self.open.get_mut(&mark.number)?;
+        let stand = open.ways[mark.route as usize]?;
+        let counts = self.counts[mark.route as usize].entry(open.post.table.clone()).or_default();
+        let stand = match step {
+            Step::Leaves => {
+                counts.retried += u64::from(stand != Stand::Waiting);
+                Some(Stand::Sent)
+            }
+            Step::Failed { unknown } => {
+                counts.unknown += u64::from(unknown);
+                Some(Stand::Failed)
+            }
+            Step::Accepted => {
+                counts.accepted += 1;
+                None
+            }
+            Step::Refused => {
+                counts.refused += 1;
+                None
             }
         };
-        let open = self.open.get_mut(&number)?;
-        let counts = self.counts.entry(open.post.table.clone()).or_default();
-        match entry {
-            Entry::Failed { unknown, .. } => {
-                open.sent = false;
-                counts.unknown += u64::from(unknown);
-            }
-            Entry::Again(_) => {
-                open.sent = true;
-                counts.retried += 1;
-            }
-            Entry::Accepted(_) => counts.accepted += 1,
-            _ => counts.refused += 1,
-        }
+        open.ways[mark.route as usize] = stand;
         let table = open.post.table.clone();
-        if matches!(entry, Entry::Accepted(_) | Entry::Refused(_)) {
-            self.open.remove(&number);
+        if open.ways == [None, None] {
+            self.open.remove(&mark.number);
         }
-        Some(table)
+        Some((table, [Some(mark.route), None]))
     }
 
-    fn tell(&self, table: &str) {
-        let Some(counts) = self.counts.get(table) else { return };
-        self.teller.set(table, "emitted", counts.emitted);
-        self.teller.set(table, "accepted", counts.accepted);
-        self.teller.set(table, "refused", counts.refused);
-        self.teller.set(table, "retried", counts.retried);
-        self.teller.set(table, "unknown", counts.unknown);
+    /// An event is there that was not before, and stands so on each of its routes.
+    fn begin(&mut self, post: Arc<Post>, stand: Stand) -> (String, [Option<Route>; 2]) {
+        self.next = self.next.max(post.number + 1);
+        let (mut ways, mut routes) = ([None; 2], [None; 2]);
+        for route in post.routes() {
+            self.counts[route as usize].entry(post.table.clone()).or_default().emitted += 1;
+            ways[route as usize] = Some(stand);
+            routes[route as usize] = Some(route);
+        }
+        let table = post.table.clone();
+        if ways != [None, None] {
+            self.open.insert(post.number, Open { post, ways });
+        }
+        (table, routes)
     }
+
+    fn tell(&self, table: &str, route: Route) {
+        let Some(counts) = self.counts[route as usize].get(table) else { return };
+        let Counts { emitted, accepted, refused, retried, unknown } = *counts;
+        let told = [emitted, accepted, refused, retried, unknown];
+        for (name, count) in route.counters().into_iter().zip(told) {
+            self.teller.set(table, name, count);
+        }
+    }
+}
+
+/// What happened to an event on a route.
+enum Step {
+    Leaves,
+    Failed { unknown: bool },
+    Accepted,
+    Refused,
 }
 
 fn line(text: &mut Vec<u8>, entry: &Entry) -> io::Result<()> {

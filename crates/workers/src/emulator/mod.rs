@@ -1,23 +1,30 @@
 //! The event emulator: posts source rows to the API, as the people would whose posts they are.
 //!
 //! An *event* of the emulator is one row number, drawn at random; the rows of that number in all tables are posted, each
-//! to its stream. The rate and the count of its config are of posts, all tables together: 3 a second over three tables
-//! is one row number a second.
+//! on every route that its table has: to its Kinesis stream, to its Kafka topic, or to both. The rate and the count of its
+//! config are of posts, all tables together, each counted once for all its routes: 3 a second over three tables is one row
+//! number a second.
 //!
 //! ```text
-//! feed (draws numbers, reads rows) ─ a few posts ─► pace ─ a free slot ─► journal ─► delivery ⟲ ─► journal
+//! feed (draws numbers, reads rows) ─ a few posts ─► pace ─► journal ─┬─ a free slot ─► journal ─► delivery ⟲ ─► journal
+//!                                                                    └─ the same on the other route
 //! ```
 //!
-//! Nothing queues but the few posts that are read ahead, so memory is bounded at any rate: an API that is slower than
-//! the rate makes the emulator lag. What is told is what the journal says.
+//! Nothing queues but the few posts that are read ahead and, while one route is slower than the other or away, what waits
+//! for it, up to a bound ([`lanes`]): memory is bounded at any rate, and an API that is slower than the rate makes the
+//! emulator lag. A route that is away neither loses events nor stops the other. What is told is what the journal says.
 
 mod answer;
 mod api;
 mod deliver;
 mod desk;
+mod dispatch;
 mod feed;
 mod journal;
+mod lanes;
+mod offsets;
 mod pace;
+mod route;
 mod single;
 mod source;
 
@@ -25,18 +32,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::answer::Receipt;
 use self::api::Api;
-use self::deliver::deliver;
 use self::desk::Desk;
+use self::dispatch::{Deliveries, dispatch};
 use self::journal::{Journal, Post};
-use self::pace::Pace;
-pub use self::single::{Attempt, SinglePoster};
+use self::lanes::Lanes;
+use self::route::Route;
+pub use self::single::{Attempt, Destination, SinglePoster};
 use crate::config::EmulatorConfig;
 use crate::log::say;
 use crate::report::Teller;
@@ -87,20 +95,20 @@ pub async fn run(
     // Another may have been installed already, by the program that this runs in.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let width = config.concurrency as usize;
-    let api = Api::new(&config.api, width)?;
-    let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
-    let journal = Journal::open(folder, &names, teller.clone())?;
+    let used = used(&config);
+    let api = Api::new(&config.api, width * used.len())?;
+    let journal = Journal::open(folder, &config.tables, teller.clone())?;
     let (next, unfinished) = (journal.next(), journal.unfinished());
-    say(&format!("{next} events so far, {} of them without an outcome", unfinished.len()));
-    let desk = Arc::new(Desk::new(api, journal, teller, stop));
+    say(&format!("{next} events so far, {} of them without an outcome", journal.under_way()));
+    let desk = Arc::new(Desk::new(api, journal, teller, stop, used.clone()));
+    let lanes = left_over(&desk, Lanes::new(width, used.iter().copied()), &used, unfinished)?;
     let (sender, posts) = mpsc::channel(feed::WAITING);
     let feed = feed::feed(config.clone(), folder.to_owned(), desk.clone(), next, sender);
     let _feed = AbortOnDropHandle::new(tokio::spawn(feed));
-    let slots = Arc::new(Semaphore::new(width));
-    let told = tell(&desk, &slots, config.rate);
-    let mut deliveries = JoinSet::new();
+    let told = tell(&desk, config.rate);
+    let mut deliveries = Deliveries::new();
     tokio::select! {
-        done = post(&config, &desk, &slots, unfinished, posts, &mut deliveries) => done?,
+        done = dispatch(&config, &desk, lanes, posts, &mut deliveries) => done?,
         () = told => {}
     }
     let finish = async {
@@ -118,72 +126,41 @@ pub async fn run(
     Ok(())
 }
 
-/// Starts deliveries until it is to stop.
-async fn post(
-    config: &EmulatorConfig,
-    desk: &Arc<Desk>,
-    slots: &Arc<Semaphore>,
-    unfinished: Vec<Arc<Post>>,
-    mut posts: mpsc::Receiver<Arc<Post>>,
-    deliveries: &mut JoinSet<std::io::Result<()>>,
-) -> Result<(), EmulatorError> {
-    let mut unfinished = unfinished.into_iter();
-    let mut pace = Pace::new(config.rate, config.burst, Duration::from_secs(u64::from(config.ramp_seconds)));
-    let started = Instant::now();
-    loop {
-        while let Some(done) = deliveries.try_join_next() {
-            done??;
-        }
-        let Some(Ok(slot)) = unless(&desk.stop, slots.clone().acquire_owned()).await else { return Ok(()) };
-        let post = match unfinished.next() {
-            Some(post) => {
-                desk.journal().again(post.number)?;
-                post
-            }
-            None if config.count.is_some_and(|count| desk.journal().next() >= count) => break,
-            None => {
-                while let Err(wait) = pace.take(started.elapsed()) {
-                    if unless(&desk.stop, tokio::time::sleep(wait)).await.is_none() {
-                        return Ok(());
-                    }
-                }
-                let Some(Some(post)) = unless(&desk.stop, posts.recv()).await else { return Ok(()) };
-                desk.journal().emitted(post.clone())?;
-                post
-            }
-        };
-        let delivery = deliver(desk.clone(), post);
-        deliveries.spawn(async move {
-            let _slot = slot;
-            delivery.await
-        });
-    }
-    drop(posts);
-    while let Some(done) = unless(&desk.stop, deliveries.join_next()).await.flatten() {
-        done??;
-    }
-    if desk.journal().under_way() == 0 {
-        desk.finished(desk.journal().next());
-    }
-    desk.stop.cancelled().await;
-    Ok(())
+/// The routes that events of any table take.
+fn used(config: &EmulatorConfig) -> Vec<Route> {
+    let takes = |route: &Route| {
+        config.tables.iter().any(|table| match route {
+            Route::Stream => table.stream.is_some(),
+            Route::Kafka => table.topic.is_some(),
+        })
+    };
+    Route::ALL.into_iter().filter(takes).collect()
 }
 
-/// What `future` gives, or nothing once `stop` is cancelled.
-async fn unless<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        done = future => Some(done),
+/// Puts what an earlier run left into its lanes. Events for a route that the stack has no more are refused: nobody would
+/// ever take them.
+fn left_over(
+    desk: &Desk,
+    mut lanes: Lanes,
+    used: &[Route],
+    unfinished: Vec<(Arc<Post>, Route)>,
+) -> std::io::Result<Lanes> {
+    for (post, route) in unfinished {
+        if used.contains(&route) {
+            lanes.push(post, route);
+        } else {
+            desk.refused(&post, route, &format!("the stack has no {} any more", route.end()))?;
+        }
     }
+    Ok(lanes)
 }
 
 /// Says every second how it is going, for ever.
-async fn tell(desk: &Desk, slots: &Semaphore, rate: f64) {
+async fn tell(desk: &Desk, rate: f64) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        desk.tell(rate, slots.available_permits() == 0);
+        desk.tell(rate);
     }
 }
 
@@ -197,6 +174,9 @@ fn check(config: &EmulatorConfig) -> Result<(), EmulatorError> {
     }
     if config.tables.is_empty() {
         return wrong("tables", "are none, so there is nothing to send");
+    }
+    if let Some(table) = config.tables.iter().find(|table| table.stream.is_none() && table.topic.is_none()) {
+        return wrong("tables", &format!("have `{}`, which has neither a stream nor a topic", table.name));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! An API of the tests: takes records, and misbehaves as planned.
+//! An API of the tests, of both paths: takes records for streams and for topics, and misbehaves as planned.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -46,11 +46,36 @@ pub(crate) struct Seen {
 
 type Plan = dyn Fn(&Seen) -> Act + Send + Sync;
 
+impl Seen {
+    /// The topic that a record is for, if it is for one.
+    pub(crate) fn topic(&self) -> Option<&str> {
+        topic(&self.path)
+    }
+}
+
+fn topic(path: &str) -> Option<&str> {
+    path.strip_prefix("/stage/topics/")
+}
+
 /// A record that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) path: String,
     pub(crate) body: Value,
+}
+
+impl Record {
+    /// Where it is, and the row.
+    fn place(&self) -> (String, String) {
+        match topic(&self.path) {
+            Some(topic) => {
+                let [record] = self.body["records"].as_array().unwrap().as_slice() else { panic!("{:?}", self.body) };
+                assert_eq!(record.as_object().unwrap().keys().collect::<Vec<_>>(), ["value"], "no key, no partition");
+                (topic.to_owned(), record["value"].to_string())
+            }
+            None => (self.body["StreamName"].as_str().unwrap().to_owned(), self.body["Data"].to_string()),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -84,12 +109,12 @@ impl Api {
         self.records.lock().unwrap().clone()
     }
 
-    /// Records by stream, and how often each row is there.
+    /// Records by stream or topic, and how often each row is there.
     pub(crate) fn rows(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         let mut rows: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for record in self.records() {
-            let stream = record.body["StreamName"].as_str().unwrap().to_owned();
-            *rows.entry(stream).or_default().entry(record.body["Data"].to_string()).or_default() += 1;
+            let (place, row) = record.place();
+            *rows.entry(place).or_default().entry(row).or_default() += 1;
         }
         rows
     }
@@ -130,7 +155,7 @@ async fn answer(
         tokio::time::sleep(wait).await;
     }
     if matches!(act, Act::Take | Act::TakeAfter(_) | Act::TakeAndHangUp) {
-        records.lock().unwrap().push(Record { path: seen.path, body: seen.body });
+        records.lock().unwrap().push(Record { path: seen.path.clone(), body: seen.body.clone() });
     }
     let say = |status, text: String| {
         let mut response = Response::new(Full::from(text));
@@ -138,6 +163,10 @@ async fn answer(
         response
     };
     match act {
+        Act::Take | Act::TakeAfter(_) if seen.topic().is_some() => {
+            let offset = format!(r#"{{"partition":0,"offset":{number},"error_code":null,"error":null}}"#);
+            Ok(say(200, format!(r#"{{"offsets":[{offset}],"key_schema_id":null,"value_schema_id":null}}"#)))
+        }
         Act::Take | Act::TakeAfter(_) => {
             Ok(say(200, format!(r#"{{"SequenceNumber":"{number}","ShardId":"shardId-000000000000"}}"#)))
         }

@@ -4,6 +4,7 @@
 mod api;
 mod child;
 mod kills;
+mod paths;
 mod posting;
 mod sources;
 
@@ -92,15 +93,19 @@ fn all(report: &Report, counter: &str) -> u64 {
     report.counters.values().map(|counters| counters[counter]).sum()
 }
 
-/// What is said of each table agrees with what its stream holds.
+/// What is said of each table agrees with what its stream and its topic hold.
 #[track_caller]
 fn reconciles(report: &Report, api: &api::Api) {
     let rows = api.rows();
+    let held = |place: String| -> u64 { rows.get(&place).map_or(0, |rows| rows.values().sum()) };
     for (table, counters) in &report.counters {
-        let held: u64 = rows.get(&format!("streaming-{table}")).map_or(0, |rows| rows.values().sum());
-        let [emitted, accepted, refused, unknown] =
-            ["emitted", "accepted", "refused", "unknown"].map(|counter| counters[counter]);
-        assert_eq!(emitted, accepted + refused, "{table}: {counters:?}");
-        assert!(accepted <= held && held <= accepted + unknown, "{table} holds {held}: {counters:?}");
+        for (prefix, place) in [("", format!("streaming-{table}")), ("kafka_", format!("batch.{table}"))] {
+            let count = |name: &str| counters.get(&format!("{prefix}{name}")).copied();
+            let Some(emitted) = count("emitted") else { continue };
+            let [accepted, refused, unknown] = ["accepted", "refused", "unknown"].map(|name| count(name).unwrap());
+            let held = held(place.clone());
+            assert_eq!(emitted, accepted + refused, "{place}: {counters:?}");
+            assert!(accepted <= held && held <= accepted + unknown, "{place} holds {held}: {counters:?}");
+        }
     }
 }

@@ -258,10 +258,12 @@ async fn requests_are_signed() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&api.url, 30);
     config.api.auth = ApiAuth::Iam;
+    config.tables.iter_mut().for_each(|table| table.topic = Some(format!("batch.{}", table.name)));
     let environment = with_keys(&api);
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let report = child::start(&config, folder.path(), &environment).report(folder.path()).await;
     assert_eq!((all(&report, "accepted"), all(&report, "retried")), (30, 0));
+    assert_eq!((all(&report, "kafka_accepted"), all(&report, "kafka_retried")), (30, 0));
 }
 
 fn with_keys(api: &Api) -> [(&'static str, String); 3] {

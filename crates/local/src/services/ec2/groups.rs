@@ -51,6 +51,7 @@ pub(super) fn delete(region: &mut Region, request: &Request<'_>) -> Result<Value
         return Err(ApiError::new("CannotDelete", message));
     }
     let worn = region.instances.values().any(|instance| !instance.is_terminated() && instance.groups.contains(&id));
+    let worn = worn || region.interfaces.values().any(|interface| interface.groups.contains(&id));
     let source = Source::Group(id.clone());
     let mut others = region.groups.values().filter(|other| other.id != id);
     let refers = others.any(|other| other.rules.iter().any(|rule| rule.source == source));

@@ -68,13 +68,29 @@ pub(super) const DHCP: Noun =
     noun("dopt", "InvalidDhcpOptionID", "InvalidDhcpOptionsId.Malformed", "dhcpOption ID", "dhcp-options");
 pub(super) const PREFIX_LIST: Noun =
     noun("pl", "InvalidPrefixListID", "InvalidPrefixListId.Malformed", "prefix list ID", "prefix-list");
+pub(super) const VPC_ENDPOINT: Noun =
+    noun("vpce", "InvalidVpcEndpointId", "InvalidVpcEndpointId.Malformed", "Vpc Endpoint Id", "vpc-endpoint");
 pub(super) const IMAGE: Noun = noun("ami", "InvalidAMIID", "InvalidAMIID.Malformed", "image id", "image");
 pub(super) const PROFILE_ASSOCIATION: Noun =
     noun("iip-assoc", "InvalidAssociationID", "InvalidAssociationID.Malformed", "association ID", "");
 
 /// All that can carry tags, for `CreateTags` on an id alone.
-const TAGGABLE: [Noun; 13] =
-    [INSTANCE, VOLUME, GROUP, RULE, KEY_PAIR, ALLOCATION, INTERFACE, VPC, SUBNET, GATEWAY, ROUTE_TABLE, ACL, DHCP];
+const TAGGABLE: [Noun; 14] = [
+    INSTANCE,
+    VOLUME,
+    GROUP,
+    RULE,
+    KEY_PAIR,
+    ALLOCATION,
+    INTERFACE,
+    VPC,
+    SUBNET,
+    GATEWAY,
+    ROUTE_TABLE,
+    ACL,
+    DHCP,
+    VPC_ENDPOINT,
+];
 
 impl Noun {
     /// The kind of object that such an id names.

@@ -1,12 +1,14 @@
 //! An instance as it is kept and as it is shown.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::region::Region;
 use super::volume::Volume;
 use crate::credentials::ACCOUNT;
-use crate::machine::MetadataOptions;
+use crate::machine::{self, MetadataOptions};
 
 /// For so long a terminated instance is still shown ("Terminate Amazon EC2 instances", EC2 user guide: "about an hour").
 const SHOWN_AFTER_END: i64 = 3600;
@@ -80,6 +82,9 @@ pub(super) struct Instance {
     pub(super) zone_id: String,
     pub(super) subnet_id: String,
     pub(super) private_ip: String,
+    /// Where its processes listen in truth. Instances of earlier versions have none of their own.
+    #[serde(default = "shared_address")]
+    pub(super) loopback: Ipv4Addr,
     /// From the pool, for as long as it runs.
     pub(super) public_ip: Option<String>,
     /// Whether it gets one at each start.
@@ -288,4 +293,8 @@ impl Instance {
         }
         view
     }
+}
+
+fn shared_address() -> Ipv4Addr {
+    machine::UNBOUND
 }

@@ -181,6 +181,7 @@ pub(super) fn interfaces(region: &Region, request: &Request<'_>) -> Result<Value
         ],
     };
     let live = region.instances.values().filter(|instance| !instance.is_terminated());
-    let interfaces = live.map(|instance| instance.interface(region)).collect();
+    let of_services = region.interfaces.values().map(|interface| interface.view(region));
+    let interfaces = live.map(|instance| instance.interface(region)).chain(of_services).collect();
     Ok(describe(interfaces, request.input, &LISTING)?.answer("NetworkInterfaces"))
 }

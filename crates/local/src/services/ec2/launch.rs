@@ -15,6 +15,7 @@ use super::tags::{self, Tags};
 use super::volume::{Attachment, Volume};
 use super::{Profiles, Request, errors, ids};
 use crate::credentials::ACCOUNT;
+use crate::machine::own_address;
 use crate::wire::error::ApiError;
 
 /// Of user data, before it is made base64 ("Run commands when you launch an EC2 instance", EC2 user guide).
@@ -215,6 +216,7 @@ fn instance(
         zone_id: place.subnet.zone_id.clone(),
         subnet_id: place.subnet.id.clone(),
         private_ip: placement::private_ip(region, place)?,
+        loopback: own_address(|address| region.instances.values().any(|other| other.loopback == address)),
         public_ip: if place.public { Some(region.free_public_ip()?) } else { None },
         auto_public_ip: place.public,
         interface_id: ids::INTERFACE.new_id(),

@@ -241,7 +241,7 @@ async fn restart(inner: &Inner, region: &str, id: &str) {
 
 fn boot(inner: &Inner, instance: &Instance) -> std::io::Result<()> {
     let user_data = instance.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok());
-    inner.machines.boot(&instance.id, user_data.as_deref())
+    inner.machines.boot(&instance.id, instance.loopback, user_data.as_deref())
 }
 
 /// A change takes as long as it is set to, even if it was quicker.

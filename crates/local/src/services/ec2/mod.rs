@@ -6,7 +6,7 @@
 //! document says, also after a restart.
 //!
 //! Differences from AWS: objects are there at once after they were made; user data runs at every boot; an instance has
-//! one interface and one volume; the network is the default one and cannot be changed; quotas of an account are not
+//! one interface and one volume; the network is the default one and cannot be changed, but for gateway endpoints; quotas of an account are not
 //! enforced. Members of `RunInstances` that are not understood are refused by name.
 
 mod address;
@@ -33,10 +33,13 @@ mod region;
 mod regions;
 mod resources;
 mod security_group;
+mod service_interfaces;
 mod tags;
 mod volume;
+mod vpc_endpoints;
 mod world;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +53,7 @@ use self::lifecycle::Lifecycle;
 pub use self::profiles::{FoundProfile, Profiles};
 use self::region::Region;
 use self::regions::Regions;
+pub use self::service_interfaces::{InterfaceWish, PlacedInterface, SubnetFacts};
 use self::world::Inside;
 use super::{Call, Service, TaggedResource};
 use crate::clock::Clock;
@@ -134,6 +138,14 @@ impl Ec2 {
         Ok(ec2)
     }
 
+    /// Where what an instance serves is reached on this machine: `host` is its private or public address, its Elastic IP,
+    /// or the name of one. `None` when no running instance has it. Private addresses repeat from region to region:
+    /// `region` is asked before the others.
+    pub fn loopback_of(&self, region: &str, host: &str) -> Option<Ipv4Addr> {
+        let here = self.inner.regions.get(region).loopback_of(host);
+        here.or_else(|| self.inner.regions.all().iter().find_map(|region| region.loopback_of(host)))
+    }
+
     /// Ends all machines, asking their processes first. The instances are recorded as running, so they boot again at
     /// the next start.
     pub async fn shut_down(&self) {
@@ -206,6 +218,7 @@ impl Inner {
             "DescribeTags" => tags::describe(region, request),
             "DescribeVolumes" => volume::list(region, request),
             "DescribeVolumesModifications" => volume::modifications(region, request),
+            "DescribeVpcEndpoints" => vpc_endpoints::list(region, request),
             "GetConsoleOutput" => console::output(region, request, &self.machines),
             _ => return None,
         })
@@ -223,9 +236,11 @@ impl Inner {
                 "AuthorizeSecurityGroupIngress" => groups::authorize(region, request, false),
                 "CreateSecurityGroup" => groups::create(region, request),
                 "CreateTags" => tags::create(region, request),
+                "CreateVpcEndpoint" => vpc_endpoints::create(region, request),
                 "DeleteKeyPair" => key_pairs::delete(region, request),
                 "DeleteSecurityGroup" => groups::delete(region, request),
                 "DeleteTags" => tags::delete(region, request),
+                "DeleteVpcEndpoints" => vpc_endpoints::delete(region, request),
                 "DisassociateAddress" => address::disassociate(region, request),
                 "DisassociateIamInstanceProfile" => profiles::disassociate(region, request),
                 "ImportKeyPair" => key_pairs::import(region, request),
@@ -233,6 +248,7 @@ impl Inner {
                 "ModifyInstanceMetadataOptions" => metadata_options::modify(region, request),
                 "ModifySecurityGroupRules" => groups::modify(region, request),
                 "ModifyVolume" => volume::modify(region, request),
+                "ModifyVpcEndpoint" => vpc_endpoints::modify(region, request),
                 "RebootInstances" => lifecycle::reboot(region, request),
                 "ReleaseAddress" => address::release(region, request),
                 "ReplaceIamInstanceProfileAssociation" => profiles::replace(region, request, profiles),

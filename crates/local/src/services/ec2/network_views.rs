@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::filters::{Filters, Listing, describe, texts};
 use super::network::{Subnet, VPC_CIDR};
 use super::region::Region;
-use super::{Request, errors, ids};
+use super::{Request, errors, ids, placement, vpc_endpoints};
 use crate::credentials::ACCOUNT;
 use crate::wire::error::ApiError;
 
@@ -101,7 +101,7 @@ fn subnets(region: &Region, input: &Value) -> Result<Value, ApiError> {
     };
     let network = region.network();
     let view = |subnet: Subnet| {
-        let taken = region.instances.values().filter(|instance| instance.holds_subnet(&subnet.id)).count();
+        let taken = placement::taken(region, &subnet.id).len();
         json!({
             "SubnetId": subnet.id, "VpcId": network.vpc_id(), "CidrBlock": subnet.cidr(), "State": "available",
             "AvailabilityZone": subnet.zone, "AvailabilityZoneId": subnet.zone_id, "OwnerId": ACCOUNT,
@@ -154,6 +154,7 @@ fn route_tables(region: &Region, input: &Value) -> Result<Value, ApiError> {
             ("owner-id", "OwnerId"),
             ("route-table-id", "RouteTableId"),
             ("route.destination-cidr-block", "Routes.DestinationCidrBlock"),
+            ("route.destination-prefix-list-id", "Routes.DestinationPrefixListId"),
             ("route.gateway-id", "Routes.GatewayId"),
             ("route.origin", "Routes.Origin"),
             ("route.state", "Routes.State"),
@@ -163,12 +164,13 @@ fn route_tables(region: &Region, input: &Value) -> Result<Value, ApiError> {
     let network = region.network();
     let id = network.fixed(ids::ROUTE_TABLE);
     let route = |destination: &str, gateway: String, origin: &str| json!({"DestinationCidrBlock": destination, "GatewayId": gateway, "Origin": origin, "State": "active"});
+    let mut routes = vec![
+        route(VPC_CIDR, "local".to_owned(), "CreateRouteTable"),
+        route("0.0.0.0/0", network.fixed(ids::GATEWAY), "CreateRoute"),
+    ];
+    routes.extend(vpc_endpoints::routes(region, &id));
     let table = json!({
-        "RouteTableId": id, "VpcId": network.vpc_id(), "OwnerId": ACCOUNT, "PropagatingVgws": [],
-        "Routes": [
-            route(VPC_CIDR, "local".to_owned(), "CreateRouteTable"),
-            route("0.0.0.0/0", network.fixed(ids::GATEWAY), "CreateRoute"),
-        ],
+        "RouteTableId": id, "VpcId": network.vpc_id(), "OwnerId": ACCOUNT, "PropagatingVgws": [], "Routes": routes,
         "Associations": [{
             "Main": true, "RouteTableId": id, "RouteTableAssociationId": id.replacen("rtb-", "rtbassoc-", 1),
             "AssociationState": {"State": "associated"},
@@ -250,7 +252,7 @@ fn prefix_lists(region: &Region, input: &Value) -> Result<Value, ApiError> {
     };
     let list = |service: &str, cidr: &str| {
         json!({
-            "PrefixListId": ids::PREFIX_LIST.fixed_id(&region.name, service),
+            "PrefixListId": vpc_endpoints::prefix_list(&region.name, service),
             "PrefixListName": format!("com.amazonaws.{}.{service}", region.name),
             "Cidrs": [cidr],
         })

@@ -85,8 +85,7 @@ pub(super) fn place(region: &Region, input: &Value) -> Result<Place, ApiError> {
 
 /// The address that is asked for, or the first free one of the subnet.
 pub(super) fn private_ip(region: &Region, place: &Place) -> Result<String, ApiError> {
-    let live = region.instances.values().filter(|instance| instance.holds_subnet(&place.subnet.id));
-    let taken: BTreeSet<Ipv4Addr> = live.filter_map(|instance| instance.private_ip.parse().ok()).collect();
+    let taken = taken(region, &place.subnet.id);
     if let Some(asked) = &place.private_ip {
         let ip = asked.parse::<Ipv4Addr>().ok().filter(|ip| place.subnet.has(*ip));
         let ip = ip.ok_or_else(|| {
@@ -98,10 +97,21 @@ pub(super) fn private_ip(region: &Region, place: &Place) -> Result<String, ApiEr
         return Ok(ip.to_string());
     }
     let free = place.subnet.addresses().find(|ip| !taken.contains(ip));
-    free.map(|ip| ip.to_string()).ok_or_else(|| {
-        let message = format!("insufficient free addresses in subnet '{}'", place.subnet.id);
-        ApiError::new("InsufficientFreeAddressesInSubnet", message)
-    })
+    free.map(|ip| ip.to_string()).ok_or_else(|| no_free_address(&place.subnet.id))
+}
+
+/// The addresses of a subnet that instances and services have.
+pub(super) fn taken(region: &Region, subnet: &str) -> BTreeSet<Ipv4Addr> {
+    let live = region.instances.values().filter(|instance| instance.holds_subnet(subnet));
+    let of_services = region.interfaces.values().filter(|interface| interface.subnet == subnet);
+    let all = live.map(|instance| &instance.private_ip).chain(of_services.map(|interface| &interface.private_ip));
+    all.filter_map(|ip| ip.parse().ok()).collect()
+}
+
+/// A subnet has no address left.
+pub(super) fn no_free_address(subnet: &str) -> ApiError {
+    let message = format!("insufficient free addresses in subnet '{subnet}'");
+    ApiError::new("InsufficientFreeAddressesInSubnet", message)
 }
 
 /// Checks the ids of security groups.

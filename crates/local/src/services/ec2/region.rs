@@ -1,6 +1,7 @@
 //! One region: every object in it, and what the objects share (tags, addresses).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,8 +12,10 @@ use super::instance::Instance;
 use super::key_pairs::KeyPair;
 use super::network::Network;
 use super::security_group::Group;
+use super::service_interfaces::ServiceInterface;
 use super::tags::{self, Tags};
 use super::volume::Volume;
+use super::vpc_endpoints::VpcEndpoint;
 use crate::wire::error::ApiError;
 
 /// The three ranges of RFC 5737: addresses that nobody has, so that nothing is reached by mistake.
@@ -28,6 +31,9 @@ pub(super) struct Region {
     pub(super) addresses: BTreeMap<String, Address>,
     pub(super) instances: BTreeMap<String, Instance>,
     pub(super) volumes: BTreeMap<String, Volume>,
+    pub(super) endpoints: BTreeMap<String, VpcEndpoint>,
+    /// Those that other services have here.
+    pub(super) interfaces: BTreeMap<String, ServiceInterface>,
     /// Tags of everything, by its id.
     pub(super) tags: BTreeMap<String, Tags>,
 }
@@ -71,7 +77,10 @@ impl Region {
             ids::RULE => self.groups.values().any(|group| group.rules.iter().any(|rule| rule.id == id)),
             ids::KEY_PAIR => self.key_pairs.contains_key(id),
             ids::ALLOCATION => self.addresses.contains_key(id),
-            ids::INTERFACE => self.instances.values().any(|instance| instance.interface_id == id),
+            ids::INTERFACE => {
+                self.interfaces.contains_key(id) || self.instances.values().any(|instance| instance.interface_id == id)
+            }
+            ids::VPC_ENDPOINT => self.endpoints.contains_key(id),
             _ => self.network().has(id),
         };
         if here { Ok(()) } else { Err(noun.not_found(id)) }
@@ -113,6 +122,22 @@ impl Region {
     pub(super) fn public_ip_of(&self, instance: &Instance) -> Option<String> {
         let elastic = self.address_of(&instance.id).map(|address| address.public_ip.clone());
         elastic.or_else(|| instance.public_ip.clone())
+    }
+
+    /// Where what an instance serves is reached on this machine, by any of its addresses or of their names.
+    pub(super) fn loopback_of(&self, host: &str) -> Option<Ipv4Addr> {
+        let live = self.instances.values().filter(|instance| instance.state.is_up());
+        // Integrations ask with each call: names are made only for what looks like one.
+        let is_name = host.ends_with(".internal") || host.ends_with(".amazonaws.com");
+        let named = |instance: &&Instance| {
+            let public = self.public_ip_of(instance);
+            if is_name {
+                return self.private_dns(&instance.private_ip) == host
+                    || public.is_some_and(|ip| self.public_dns(&ip) == host);
+            }
+            instance.private_ip == host || public.is_some_and(|ip| ip == host)
+        };
+        live.filter(named).map(|instance| instance.loopback).next()
     }
 
     /// The name that goes with a public address.

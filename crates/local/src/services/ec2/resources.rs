@@ -7,7 +7,7 @@ use super::ids::Noun;
 use crate::services::Call;
 
 /// Members that name what a call changes.
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 11] = [
     "AllocationId",
     "GroupId",
     "InstanceId",
@@ -17,6 +17,8 @@ const MEMBERS: [&str; 9] = [
     "Resources",
     "VolumeId",
     "SecurityGroupRuleIds",
+    "VpcEndpointId",
+    "VpcEndpointIds",
 ];
 
 /// The ARNs of a call; `None` where it is about everything.
@@ -31,6 +33,7 @@ pub(super) fn named(call: &Call, input: &Value) -> Option<Vec<String>> {
         "CreateSecurityGroup" => Some("security-group"),
         "ImportKeyPair" => Some("key-pair"),
         "AllocateAddress" => Some("elastic-ip"),
+        "CreateVpcEndpoint" => Some("vpc-endpoint"),
         _ => None,
     };
     if let Some(kind) = made {

@@ -27,7 +27,7 @@ const MOST_SILENCE: Duration = Duration::from_secs(60);
 pub(super) const MOST_BYTES: u64 = 5 << 30;
 
 /// Opens stored bytes for [`gather`], on a thread that may block and when their turn comes.
-pub(super) type Source = Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>;
+pub(crate) type Source = Box<dyn FnOnce() -> io::Result<Box<dyn io::Read>> + Send>;
 
 /// What a client says about the bytes that it sends.
 #[derive(Debug, Default)]

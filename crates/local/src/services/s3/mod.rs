@@ -22,6 +22,7 @@ mod copies;
 mod deletes;
 mod describe;
 mod index;
+mod inside;
 mod intake;
 mod lifecycle;
 mod lifecycle_sweep;
@@ -57,6 +58,8 @@ use blobs::Blobs;
 use index::{Index, Read};
 
 pub use access::{SecretOfKey, Secrets};
+pub(crate) use inside::S3Refused;
+pub(crate) use intake::Source;
 pub use operation::{Operation, operation_of};
 
 /// Owner of every bucket and object, as listings show it. AWS shows a canonical id; there is one account here.
