@@ -10,7 +10,7 @@ use crate::store::{Dies, Mortal};
 use crate::world::{Events, World, often, run};
 
 /// More writes than a run makes.
-const WRITES: usize = 16;
+const WRITES: usize = 14;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_at_any_write_loses_and_doubles_nothing() {
@@ -36,7 +36,7 @@ async fn neither_does_one_while_everything_is_read_anew() {
     for at in 0..6 {
         for dies in [Dies::Before(at), Dies::After(at)] {
             let lake = world.lake(&format!("lake-{}-{at}", matches!(dies, Dies::After(_)))).await;
-            Events::put(&lake, 0, 100, 20).await;
+            Events::put(&lake, 0, 60, 20).await;
             run(&lake, often()).await.unwrap();
             // Afterwards a run that adds, or another one that rebuilds.
             survived(&lake, dies, full, at % 2 == 0).await;
@@ -46,15 +46,13 @@ async fn neither_does_one_while_everything_is_read_anew() {
 
 /// Whether it died; either way another run puts everything right.
 async fn survived(lake: &Lake, dies: Dies, options: Options, then_adds: bool) -> bool {
-    let events = Events::put(lake, 0, 200, 20).await;
-    eprintln!("{dies:?}");
+    let events = Events::put(lake, 0, 100, 20).await;
     let store = Mortal::new(lake.store().clone(), dies);
     let mortal = Lake::over(lake.bucket(), Arc::new(store.clone())).unwrap();
     let died = tokio::select! {
         () = store.died.cancelled() => true,
         done = run(&mortal, options) => { done.unwrap(); false }
     };
-    eprintln!("died {died}");
     let options = if then_adds { often() } else { Options { full: true, ..often() } };
     run(lake, options).await.unwrap();
     events.are_in(lake).await;
