@@ -53,6 +53,8 @@ pub(crate) struct Blocks {
     block: Block,
     /// Bytes of the block that belong to closed parts.
     closed: usize,
+    /// Bytes of the block that were looked at: behind the closed parts there is no line end in them.
+    searched: usize,
     object: Option<Reading>,
     ready: Vec<Block>,
 }
@@ -73,7 +75,7 @@ impl Blocks {
     /// None yet. No block has many more bytes than go into a commit.
     pub(crate) fn new(commit_bytes: usize) -> Blocks {
         let full = commit_bytes.clamp(1, BLOCK);
-        Blocks { full, block: Block::default(), closed: 0, object: None, ready: Vec::new() }
+        Blocks { full, block: Block::default(), closed: 0, searched: 0, object: None, ready: Vec::new() }
     }
 
     /// Takes the next piece, and gives the blocks that are full away. `false` once nobody takes them.
@@ -160,16 +162,18 @@ impl Blocks {
 
     /// Closes the block behind its last whole line, if there is one.
     fn cut(&mut self, reading: &mut Reading) {
-        let open = &self.block.bytes[self.closed..];
-        if let Some(lines) = open.iter().rposition(|byte| *byte == b'\n') {
-            let rest = self.behind(self.closed + lines + 1);
+        let from = self.searched.max(self.closed);
+        self.searched = self.block.bytes.len();
+        if let Some(lines) = self.block.bytes[from..].iter().rposition(|byte| *byte == b'\n') {
+            let rest = self.behind(from + lines + 1);
             self.part(reading, false);
             self.give(rest);
         } else if self.closed > 0 {
             let rest = self.behind(self.closed);
             self.give(rest);
-        } else if open.len() > LONGEST {
+        } else if self.block.bytes.len() > LONGEST {
             self.block.bytes.truncate(KEPT);
+            self.searched = KEPT;
             reading.cutting = true;
         }
     }
@@ -204,7 +208,7 @@ impl Blocks {
     fn give(&mut self, rest: Vec<u8>) {
         let next = Block { bytes: rest, parts: Vec::new() };
         self.ready.push(std::mem::replace(&mut self.block, next));
-        self.closed = 0;
+        (self.closed, self.searched) = (0, 0);
     }
 }
 
@@ -229,4 +233,92 @@ fn broken(error: &std::io::Error) -> String {
 /// The byte behind the first line end.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use object_store::path::Path;
+    use proptest::prelude::*;
+    use time::OffsetDateTime;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// The lines of each object, put together from pieces of these sizes; blocks are closed at `full` bytes.
+    async fn lines_of(objects: &[(Vec<u8>, bool, u64)], piece: usize, full: usize) -> Vec<Vec<Vec<u8>>> {
+        let memory = Arc::new(Semaphore::new(1_000_000));
+        let (give, mut taken) = mpsc::channel(10_000);
+        let mut blocks = Blocks::new(full);
+        for (number, (body, gzip, read)) in objects.iter().enumerate() {
+            let object = Arc::new(Object {
+                key: Path::from("x"),
+                chain: number.to_string(),
+                first: 0,
+                size: body.len() as u64,
+                etag: None,
+                modified: OffsetDateTime::UNIX_EPOCH,
+                gzip: *gzip,
+                read: *read,
+            });
+            let pieces: Vec<&[u8]> = if body.is_empty() { vec![&[]] } else { body.chunks(piece).collect() };
+            for (place, bytes) in pieces.iter().enumerate() {
+                let permit = memory.clone().acquire_owned().await.unwrap();
+                let last = place + 1 == pieces.len();
+                let piece = Piece::new(object.clone(), Bytes::copy_from_slice(bytes), last, permit);
+                assert!(blocks.push(&piece, &give).await);
+            }
+        }
+        if let Some(rest) = blocks.rest() {
+            give.send(rest).await.unwrap();
+        }
+        drop(give);
+        let mut lines: Vec<Vec<Vec<u8>>> = vec![Vec::new(); objects.len()];
+        let mut ended = vec![false; objects.len()];
+        while let Some(block) = taken.recv().await {
+            let mut from = 0;
+            for part in block.parts {
+                let number: usize = part.object.chain.parse().unwrap();
+                assert!(!ended[number] && part.starts == (part.starts && lines[number].is_empty()));
+                assert_eq!(part.broken, None);
+                ended[number] = part.ends;
+                let bytes = &block.bytes[from..part.to];
+                lines[number].extend(
+                    bytes
+                        .split_inclusive(|byte| *byte == b'\n')
+                        .map(|line| line.strip_suffix(b"\n").expect("each line has its end").to_vec()),
+                );
+                from = part.to;
+            }
+            assert_eq!(from, block.bytes.len());
+        }
+        assert!(ended.iter().all(|ended| *ended));
+        lines
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_comes_through_however_it_is_cut(
+            objects in prop::collection::vec(("[ab\n]{0,40}", any::<bool>(), 0_u64..4), 1..6),
+            piece in 1_usize..20,
+            full in 1_usize..30,
+        ) {
+            let mut expected = Vec::new();
+            let mut stored = Vec::new();
+            for (text, gzip, read) in &objects {
+                let lines = text.split_terminator('\n').skip(usize::try_from(*read).unwrap());
+                expected.push(lines.map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>());
+                let body = if *gzip { packed(text.as_bytes()) } else { text.as_bytes().to_vec() };
+                stored.push((body, *gzip, *read));
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            prop_assert_eq!(runtime.block_on(lines_of(&stored, piece, full)), expected);
+        }
+    }
 }

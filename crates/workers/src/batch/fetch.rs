@@ -31,6 +31,13 @@ pub(crate) struct Piece {
     _memory: OwnedSemaphorePermit,
 }
 
+#[cfg(test)]
+impl Piece {
+    pub(crate) fn new(object: Arc<Object>, bytes: Bytes, last: bool, memory: OwnedSemaphorePermit) -> Piece {
+        Piece { object, bytes, last, _memory: memory }
+    }
+}
+
 /// A call that is to be made, with the memory for its answer.
 struct Wanted {
     object: Arc<Object>,
