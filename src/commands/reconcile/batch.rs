@@ -120,7 +120,9 @@ pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
     {
         said.cleaned(read, rows + rejected + duplicates);
     }
-    said.verdict(counts.emitted.is_some() || counts.in_kafka.is_some() || counts.read.is_some())
+    // That nothing was cleaned yet tells nothing of the hops before it.
+    let cleaned = counts.read.is_some_and(|read| read > 0);
+    said.verdict(counts.emitted.is_some() || counts.in_kafka.is_some() || cleaned)
 }
 
 #[cfg(test)]
@@ -200,6 +202,9 @@ mod tests {
         let told = Counts { in_kafka: Some(3), in_s3: Some(3), ..Counts::default() };
         assert_eq!((verdict(&told).text.as_str(), told.not_cleaned()), ("reconciles", 0));
         assert_eq!(Counts { read: Some(1), ..told }.not_cleaned(), 2);
+        let mut nothing = Counts::default();
+        nothing.nothing_cleaned();
+        assert_eq!(verdict(&nothing).text, "not told yet");
         let missing = BTreeMap::new();
         assert_eq!(Counts::of("pin", Some(&missing), None, None), Counts::default());
     }
