@@ -35,7 +35,7 @@ const TABLES: [(SampleTable, &str, &str, &str); 3] = [
 
 fn main() {
     match std::env::var("CLEAN_BENCH_PART").as_deref() {
-        Ok("cloud") => cloud(),
+        Ok("cloud") => on_runtime(cloud()),
         Ok("fill") => on_runtime(fill()),
         _ => measure(),
     }
@@ -46,11 +46,12 @@ fn on_runtime(work: impl Future<Output = ()>) {
 }
 
 /// Runs until its standard input is closed.
-fn cloud() {
+async fn cloud() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Settings::new(folder.path())).unwrap();
     println!("{} {} {}", cloud.endpoint(), cloud.access_key(), cloud.secret_key());
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    let _ = closed.await;
 }
 
 fn part(name: &str, lake: Option<&str>) -> Child {
