@@ -152,6 +152,9 @@ pub enum Command {
         /// A query of your own, such as "SELECT count(*) FROM pin"
         #[arg(long, value_name = "SQL")]
         sql: Option<String>,
+        /// Which tables: those cleaned as events stream, or those cleaned in batches. Streaming ones where there are any
+        #[arg(long, value_name = "PATH")]
+        from: Option<EventPath>,
         /// How to print the answer
         #[arg(long, value_enum, default_value_t = RowFormat::Table)]
         format: RowFormat,
@@ -221,6 +224,15 @@ pub enum WorkerCommand {
     Emulator(WorkerArgs),
     /// Cleans events into Delta tables
     Cleaner(WorkerArgs),
+}
+
+/// One of the two ways that events come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventPath {
+    /// Kafka and S3
+    Batch,
+    /// Kinesis
+    Stream,
 }
 
 /// How a worker is started.

@@ -55,7 +55,7 @@ impl Deployed {
         const RECORD: &str = "/document/paths/~1streams~1{stream-name}~1record/PUT/authorization";
         let auth = api.and_then(|inputs| inputs.pointer(RECORD));
         Deployed {
-            bucket: output("s3/bucket", "lake", "name"),
+            bucket: bucket(state),
             invoke_url: output("api_gateway/stage", "api", "invoke_url"),
             api_key: output("api_gateway/api_key", "api", "id"),
             instance: output("ec2/instance", "client", "id"),
@@ -70,6 +70,16 @@ impl Deployed {
         let (Some(bucket), Some(instance)) = (&self.bucket, &self.instance) else { return Ok(None) };
         object(clients, bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await
     }
+}
+
+/// The lake bucket: the one that was made, or the one that what is deployed lies in.
+pub(super) fn bucket(state: &State) -> Option<String> {
+    let made = state.resources.get(&Address::new("s3/bucket", "lake")).and_then(|record| record.outputs.get("name"));
+    let in_it = || {
+        let objects = state.resources.iter().filter(|(address, _)| address.kind() == "s3/object");
+        objects.filter_map(|(_, record)| record.outputs.get("bucket")).next()
+    };
+    made.or_else(in_it).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A JSON object of the lake bucket, `None` when it is not there.

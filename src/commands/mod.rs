@@ -66,8 +66,9 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))
         }
-        Command::Query { name, stack, sql, format } => {
-            let asked = query::Asked { name: name.as_deref(), stack: stack.as_deref(), sql: sql.as_deref(), format };
+        Command::Query { name, stack, sql, from, format } => {
+            let (name, stack, sql) = (name.as_deref(), stack.as_deref(), sql.as_deref());
+            let asked = query::Asked { name, stack, sql, from, format };
             on_runtime_of_readers(query::run(context, asked)).map(|()| 0)
         }
         Command::Verify { stack, timeout } => {

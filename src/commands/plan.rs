@@ -47,7 +47,7 @@ pub(super) async fn make(
     let place =
         Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
     check_account(state, clients)?;
-    let facts = facts::collect(context, stack, target)?;
+    let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
     Ok((place, of(&graph, state, clients).await?))
 }

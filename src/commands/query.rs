@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::context::Context;
 use super::stacks::{Chosen, choose};
-use super::{local, stacks};
-use crate::cli::RowFormat;
+use super::{deployed, local, stacks};
+use crate::cli::{EventPath, RowFormat};
 use crate::report::Failure;
 use crate::report::rows::Rows;
 use crate::spec::nearest::nearest;
@@ -26,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) stack: Option<&'a str>,
     /// A query.
     pub(super) sql: Option<&'a str>,
+    /// Which tables.
+    pub(super) from: Option<EventPath>,
     /// How to print the answer.
     pub(super) format: RowFormat,
 }
@@ -38,7 +40,7 @@ pub(super) async fn run(context: &Context, asked: Asked<'_>) -> Result<(), Failu
         }
         (Some(sql), stack) => {
             let sql = Arc::new(Source::new("--sql", sql));
-            ask(context, &choose(context, stack)?, &sql, asked.format).await
+            ask(context, &choose(context, stack)?, &sql, asked).await
         }
         // A stack file in the place of an analysis: its analyses are listed.
         (None, Some(name)) if name.ends_with(".yaml") || name.ends_with(".yml") => {
@@ -48,7 +50,7 @@ pub(super) async fn run(context: &Context, asked: Asked<'_>) -> Result<(), Failu
             let file = asked.stack.filter(|stack| Path::new(stack).is_file());
             let file = file.map(|file| stacks::load(Path::new(file))).transpose()?;
             let analysis = find(name, known(file.as_ref())?)?;
-            ask(context, &choose(context, asked.stack)?, &analysis.sql, asked.format).await
+            ask(context, &choose(context, asked.stack)?, &analysis.sql, asked).await
         }
         (None, None) => list(context, &known(None)?),
     }
@@ -95,26 +97,25 @@ fn list(context: &Context, analyses: &[Analysis]) -> Result<(), Failure> {
     context.result(&text, "analyses", json!({ "analyses": values }))
 }
 
-async fn ask(context: &Context, chosen: &Chosen, sql: &Arc<Source>, format: RowFormat) -> Result<(), Failure> {
+async fn ask(context: &Context, chosen: &Chosen, sql: &Arc<Source>, asked: Asked<'_>) -> Result<(), Failure> {
     let gone = || {
         Failure::new(format!("the stack `{}` has no lake to ask, since nothing of it is there", chosen.name))
             .hint("`pinfra up` makes it")
     };
     let state = chosen.state.as_ref().filter(|state| !state.resources.is_empty()).ok_or_else(gone)?;
     let place = state.place.as_ref().ok_or_else(gone)?;
-    let Some(bucket) = bucket(state, chosen.file.as_ref()) else {
-        return Err(Failure::new(format!("the stack `{}` has no lake", chosen.name)).hint(
-            "add `lake: {}` and a cleaner to its stack file; where the lake is a bucket that existed, give the file",
-        ));
+    let Some(bucket) = deployed::bucket(state) else {
+        return Err(Failure::new(format!("the stack `{}` has no lake", chosen.name))
+            .hint("add `lake: {}` and a cleaner to its stack file"));
     };
     let target = stacks::recorded_target(place);
     let connection = local::connect_if_running(context, target, &place.region).await?;
     let config = Box::pin(connection.sdk_config()).await;
     let lake = Lake::with(&bucket, &config).map_err(|error| Failure::from_error(&error))?;
     let tables = tables(state, chosen.file.as_ref());
-    let answer = Box::pin(query(&lake, TableSet::Stream, &tables, &sql.text)).await;
+    let answer = Box::pin(query(&lake, set(asked.from, state), &tables, &sql.text)).await;
     let mut answer = answer.map_err(|error| failure(sql, error))?;
-    let mut rows = Rows::new(format, context.global.json, &answer.schema());
+    let mut rows = Rows::new(asked.format, context.global.json, &answer.schema());
     while let Some(batch) = answer.next().await.map_err(|error| failure(sql, error))? {
         if !rows.write(&batch)? {
             break;
@@ -127,18 +128,21 @@ async fn ask(context: &Context, chosen: &Chosen, sql: &Arc<Source>, format: RowF
     Ok(())
 }
 
-/// The bucket of the lake: that of the stack, or the one that its file uses.
-fn bucket(state: &State, file: Option<&Stack>) -> Option<String> {
-    let lake = |(address, _): &(&pinfra_engine::Address, _)| address.kind() == "s3/bucket" && address.name() == "lake";
-    let made = state.resources.iter().find(lake).and_then(|(_, record)| record.outputs.get("name")?.as_str());
-    let used = || file?.lake.as_ref()?.existing.as_ref().map(|bucket| bucket.value.clone());
-    made.map(str::to_owned).or_else(used)
+/// The tables that are asked for, or those that the stack fills by itself.
+fn set(from: Option<EventPath>, state: &State) -> TableSet {
+    let streams = state.resources.keys().any(|address| address.kind() == "kinesis/stream");
+    match from {
+        Some(EventPath::Batch) => TableSet::Batch,
+        Some(EventPath::Stream) => TableSet::Stream,
+        None if streams => TableSet::Stream,
+        None => TableSet::Batch,
+    }
 }
 
-/// The names of the stack's tables: each has a stream of its name, and the file lists those that it has now.
+/// The names of the stack's tables: each has a stream or a topic of its name, and the file lists those that it has now.
 fn tables(state: &State, file: Option<&Stack>) -> Vec<String> {
-    let streams = state.resources.keys().filter(|address| address.kind() == "kinesis/stream");
-    let mut names: Vec<String> = streams.map(|address| address.name().to_owned()).collect();
+    let carriers = state.resources.keys().filter(|address| matches!(address.kind(), "kinesis/stream" | "msk/topic"));
+    let mut names: Vec<String> = carriers.map(|address| address.name().to_owned()).collect();
     names.extend(file.iter().flat_map(|stack| &stack.tables).map(|table| table.name.value.clone()));
     names.sort();
     names.dedup();

@@ -1,5 +1,6 @@
 //! The `client` section: the machine that the workers run on, with its role.
 
+use pinfra_aws::ec2::elastic_ip::ElasticIpInputs;
 use pinfra_aws::ec2::instance::InstanceInputs;
 use pinfra_aws::ec2::key_pair::{KeyPairInputs, without_comment};
 use pinfra_aws::ec2::security_group::{Direction, Rule, SecurityGroupInputs};
@@ -11,7 +12,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Node};
 
 use super::{Facts, names, node, tags, user_data};
-use crate::spec::{Client, Stack};
+use crate::spec::{Client, Gateway, Stack};
 
 /// Where the machine's image is named ("Find Ubuntu images", Canonical's documentation of its public parameters).
 const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/24.04/stable/current";
@@ -19,6 +20,11 @@ const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/24.04/stable/current"
 /// The one machine of a stack.
 pub(super) fn instance_address() -> Address {
     Address::new("ec2/instance", "client")
+}
+
+/// The address that the machine keeps when it is stopped and started.
+pub(super) fn address_address() -> Address {
+    Address::new("ec2/elastic_ip", "client")
 }
 
 /// The role that the machine's workers have.
@@ -34,7 +40,18 @@ pub(super) fn nodes(stack: &Stack, client: &Client, place: &Place, facts: &Facts
     let has_key = key.is_some();
     nodes.extend(key);
     nodes.push(instance(stack, client, place, has_key));
+    if gateway(stack).is_some() {
+        let inputs = ElasticIpInputs {
+            instance: Some(Input::output(instance_address(), "id")),
+            tags: tags(stack, &address_address()),
+        };
+        nodes.push(node(stack, address_address(), &inputs, Default::default(), client.place));
+    }
     nodes
+}
+
+fn gateway(stack: &Stack) -> Option<&Gateway> {
+    stack.workers.as_ref().and_then(|workers| workers.gateway.as_ref())
 }
 
 fn group(stack: &Stack, client: &Client) -> Node {
@@ -48,10 +65,20 @@ fn group(stack: &Stack, client: &Client) -> Node {
         peer: Input::Known(block.get().clone()),
         description: "SSH".to_owned(),
     }));
+    // API Gateway calls from addresses that are nobody's in particular: the gateway asks for a secret that only it has.
+    rules.extend(gateway(stack).map(|gateway| Rule {
+        direction: Direction::Ingress,
+        protocol: "tcp".to_owned(),
+        from_port: i32::try_from(*gateway.port.get()).ok(),
+        to_port: i32::try_from(*gateway.port.get()).ok(),
+        peer: Input::Known("0.0.0.0/0".to_owned()),
+        description: "the gateway, which answers to the API alone".to_owned(),
+    }));
     rules.sort();
     let vpc = stack.network.as_ref().map(|network| network.vpc.get().clone()).filter(|vpc| vpc != "default");
     let mut secrets = std::collections::BTreeSet::new();
-    secrets.extend(client.ssh_from.iter().any(|block| block.from_env).then(|| "rules".to_owned()));
+    let port_from_env = gateway(stack).is_some_and(|gateway| gateway.port.from_env);
+    secrets.extend((port_from_env || client.ssh_from.iter().any(|block| block.from_env)).then(|| "rules".to_owned()));
     let vpc_from_env = stack.network.as_ref().is_some_and(|network| network.vpc.from_env);
     secrets.extend(vpc_from_env.then(|| "vpc".to_owned()));
     let inputs = SecurityGroupInputs {

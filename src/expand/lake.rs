@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pinfra_aws::s3::bucket::{BucketInputs, Encryption, LifecycleRule, PublicAccessBlock, tls_only_policy};
 use pinfra_engine::state::Place;
+use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Node};
 
 use super::{names, node, tags};
@@ -17,8 +18,19 @@ pub(super) fn address() -> Address {
     Address::new("s3/bucket", "lake")
 }
 
-/// The lake bucket.
-pub(super) fn bucket(stack: &Stack, lake: &Lake, place: &Place) -> Node {
+/// The name of the bucket: of the one that is made, once it is there, or of the one that exists.
+pub(super) fn name(stack: &Stack) -> Input<String> {
+    match stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
+        Some(existing) => Input::Known(existing.value.clone()),
+        None => Input::output(address(), "name"),
+    }
+}
+
+/// The lake bucket, unless one that exists is used.
+pub(super) fn bucket(stack: &Stack, lake: &Lake, place: &Place) -> Option<Node> {
+    if lake.existing.is_some() {
+        return None;
+    }
     let address = address();
     let name = names::bucket(stack, place);
     let days = |value: &Option<Value<u32>>| value.as_ref().map(|days| i32::try_from(*days.get()).unwrap_or(i32::MAX));
@@ -51,5 +63,5 @@ pub(super) fn bucket(stack: &Stack, lake: &Lake, place: &Place) -> Node {
         lifecycle,
         tags: tags(stack, &address),
     };
-    node(stack, address, &inputs, secrets, lake.place)
+    Some(node(stack, address, &inputs, secrets, lake.place))
 }

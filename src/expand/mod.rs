@@ -2,6 +2,8 @@
 
 mod api;
 mod client;
+mod cluster;
+mod connector;
 mod facts;
 mod lake;
 mod names;
@@ -18,19 +20,30 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use client::architecture;
-pub use facts::{Facts, ProgramFile, SourceFile};
+pub use facts::{ExistingCluster, Facts, PluginFile, ProgramFile, SourceFile};
 
 use crate::spec::{self, Stack};
+
+/// The name of the lake bucket.
+pub fn bucket_name(stack: &Stack, place: &Place) -> String {
+    names::bucket(stack, place)
+}
 
 /// The resources that `stack` asks for, at `place`.
 pub fn expand(stack: &Stack, place: &Place, facts: &Facts) -> Result<Graph, Vec<GraphError>> {
     let mut nodes = Vec::new();
-    nodes.extend(stack.lake.as_ref().map(|lake| lake::bucket(stack, lake, place)));
+    nodes.extend(stack.lake.as_ref().and_then(|lake| lake::bucket(stack, lake, place)));
     if let Some(streams) = &stack.streams {
         nodes.extend(stack.tables.iter().map(|table| streams::stream(stack, streams, table)));
     }
+    if let Some(cluster) = &stack.cluster {
+        nodes.extend(cluster::nodes(stack, cluster, facts));
+    }
+    if let Some(connector) = &stack.connector {
+        nodes.extend(connector::nodes(stack, connector, place, facts));
+    }
     if let Some(api) = &stack.api {
-        nodes.extend(api::nodes(stack, api, place));
+        nodes.extend(api::nodes(stack, api, place, facts));
     }
     if let Some(client) = &stack.client {
         nodes.extend(client::nodes(stack, client, place, facts));

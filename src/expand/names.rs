@@ -7,6 +7,9 @@ use crate::spec::Stack;
 
 /// The lake bucket.
 pub(super) fn bucket(stack: &Stack, place: &Place) -> String {
+    if let Some(existing) = stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
+        return existing.value.clone();
+    }
     format!("{}-{}-{}", *stack.name, place.account, place.region)
 }
 
@@ -28,6 +31,16 @@ pub(super) fn stream(stack: &Stack, table: &str) -> String {
 /// The topic of a table.
 pub(super) fn topic(stack: &Stack, table: &str) -> String {
     format!("{}.{table}", *stack.name)
+}
+
+/// The connector.
+pub(super) fn connector(stack: &Stack) -> String {
+    format!("{}-s3", *stack.name)
+}
+
+/// The consumer group of the connector (Kafka Connect's own rule for sinks).
+pub(super) fn group(stack: &Stack) -> String {
+    format!("connect-{}", connector(stack))
 }
 
 /// The ARN of the stream of a table.

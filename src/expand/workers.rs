@@ -11,13 +11,15 @@ use pinfra_engine::state::Place;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Node};
 use pinfra_workers::config::{
-    ApiAuth, ApiTarget, CleanedTable, CleanerConfig, EmulatedTable, EmulatorConfig, Program, Source,
+    ApiAuth, ApiTarget, CleanedTable, CleanerConfig, EmulatedTable, EmulatorConfig, GatewayConfig, KafkaSecurity,
+    Program, Source,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::cluster::{Brokers, topic_address};
 use super::{Facts, client, lake, names, node};
-use crate::spec::{self, Cleaner, Emulator, EventSource, Stack, Table, Workers};
+use crate::spec::{self, Cleaner, Emulator, EventSource, Gateway, Paths, Stack, Table, Workers};
 
 /// Where a built-in table's rows are in the source (the tables' names in the pipeline that the sample is made after).
 const SOURCE_TABLES: &[(&str, &str)] = &[("pin", "pinterest_data"), ("geo", "geolocation_data"), ("user", "user_data")];
@@ -34,6 +36,10 @@ pub(super) fn nodes(stack: &Stack, workers: &Workers, place: &Place, facts: &Fac
     nodes.extend(objects(stack, workers, facts));
     if let Some(emulator) = &workers.emulator {
         nodes.push(emulator_process(stack, emulator, place, facts));
+    }
+    if let Some(gateway) = &workers.gateway {
+        nodes.push(gateway_policy(stack, gateway, facts));
+        nodes.push(gateway_process(stack, gateway, place, facts));
     }
     if let Some(cleaner) = &workers.cleaner {
         nodes.push(cleaner_process(stack, cleaner, place, facts));
@@ -57,10 +63,12 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
         statements.extend(may_post(stack));
     }
     if workers.cleaner.is_some() {
-        read.extend(["_pinfra/leases/*", "tables/*"]);
-        write.extend(["_pinfra/leases/*", "_pinfra/probes/*", "tables/*"]);
+        read.extend(["_pinfra/cleaning/*", "_pinfra/leases/*", "tables/*", "topics/*"]);
+        write.extend(["_pinfra/cleaning/*", "_pinfra/leases/*", "_pinfra/probes/*", "tables/*"]);
         let removed = below(&["_pinfra/leases/*", "tables/*"]);
         statements.push(statement(&["s3:AbortMultipartUpload", "s3:DeleteObject"], &removed));
+    }
+    if workers.cleaner.is_some() && stack.streams.is_some() {
         let streams: Vec<String> =
             stack.tables.iter().map(|table| names::stream_arn(stack, &table.name, place)).collect();
         statements.extend(super::streams::may_use_key(stack, place, "kms:Decrypt"));
@@ -102,12 +110,41 @@ fn may_post(stack: &Stack) -> Option<Value> {
     }
 }
 
+/// What the gateway needs to write to the topics of the stack, and to tell how far the connector has got ("Semantics of IAM
+/// authorization policy actions and resources", Amazon MSK developer guide).
+///
+/// It is a policy of its own: it names the cluster, and nothing else on the machine shall wait for that.
+fn gateway_policy(stack: &Stack, gateway: &Gateway, facts: &Facts) -> Node {
+    let brokers = Brokers::of(stack, facts);
+    let of_cluster = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"];
+    let of_topics =
+        ["kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:WriteData"];
+    let mut statements = vec![
+        json!({"Effect": "Allow", "Action": of_cluster, "Resource": brokers.arn()}),
+        json!({"Effect": "Allow", "Action": of_topics, "Resource": brokers.topic_arns()}),
+    ];
+    if stack.connector.is_some() {
+        let group = brokers.group_arn(&names::group(stack));
+        statements.push(json!({"Effect": "Allow", "Action": "kafka-cluster:DescribeGroup", "Resource": group}));
+    }
+    let inputs = RolePolicyInputs {
+        role: Input::output(client::role_address(), "name"),
+        name: "gateway".to_owned(),
+        policy: allow(&statements),
+    };
+    node(stack, gateway_policy_address(), &inputs, BTreeSet::new(), gateway.place)
+}
+
+fn gateway_policy_address() -> Address {
+    Address::new("iam/role_policy", "gateway")
+}
+
 fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
     let object =
         |name: &str, key: String, sha256: String, source: Option<String>, content: Option<String>, kind: &str| {
             let address = Address::new("s3/object", name);
             let inputs = ObjectInputs {
-                bucket: Input::output(lake::address(), "name"),
+                bucket: lake::name(stack),
                 key,
                 sha256,
                 source,
@@ -173,12 +210,14 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     let sample_has = |table: &&Table| {
         *emulator.source.get() != EventSource::Sample || SOURCE_TABLES.iter().any(|(name, _)| *name == *table.name)
     };
+    let paths = *emulator.paths.get();
+    let (streams, gateway) = (stack.streams.is_some(), stack.workers.as_ref().is_some_and(|w| w.gateway.is_some()));
     let emulated = stack.tables.iter().filter(sample_has).map(|table| EmulatedTable {
         name: table.name.value.clone(),
         key: table.key.value.clone(),
         source: source_table(&table.name).to_owned(),
-        stream: stack.streams.is_some().then(|| names::stream(stack, &table.name)),
-        topic: stack.cluster.is_some().then(|| names::topic(stack, &table.name)),
+        stream: (streams && paths != Paths::Kafka).then(|| names::stream(stack, &table.name)),
+        topic: (gateway && paths != Paths::Kinesis).then(|| names::topic(stack, &table.name)),
     });
     let auth = match stack.api.as_ref().map(|api| api.auth.get()) {
         // The id stands in for the reference below: the worker's type knows texts only.
@@ -212,6 +251,7 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     let auth_from_env = stack.api.as_ref().is_some_and(|api| api.auth.from_env);
     let from_env = [
         (auth_from_env, "api.auth"),
+        (emulator.paths.from_env, "tables"),
         (emulator.rate.from_env, "rate"),
         (emulator.burst.from_env, "burst"),
         (emulator.ramp.from_env, "ramp_seconds"),
@@ -225,9 +265,35 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     if keyed {
         node.after.push(super::api::usage_plan_address());
     }
+    // A topic that is not there refuses for good.
+    if gateway {
+        node.after.extend(stack.tables.iter().map(|table| topic_address(&table.name)));
+        node.after.push(address("gateway"));
+    }
     if facts.source.is_some() {
         node.after.push(Address::new("s3/object", "source"));
     }
+    node
+}
+
+fn gateway_process(stack: &Stack, gateway: &Gateway, place: &Place, facts: &Facts) -> Node {
+    let config = GatewayConfig {
+        region: place.region.clone(),
+        bootstrap: String::new(),
+        security: KafkaSecurity::Iam,
+        port: u16::try_from(*gateway.port.get()).unwrap_or_default(),
+        secret: Some(facts.gateway_secret.clone()),
+        topics: stack.tables.iter().map(|table| (names::topic(stack, &table.name), table.name.value.clone())).collect(),
+        group: stack.connector.is_some().then(|| names::group(stack)),
+        report_port: None,
+    };
+    let mut config = serde_json::to_value(config).expect("a config has a JSON form");
+    config["bootstrap"] = json!(Brokers::of(stack, facts).bootstrap());
+    let mut secrets = BTreeSet::from(["config.secret".to_owned()]);
+    secrets.extend(gateway.port.from_env.then(|| "config.port".to_owned()));
+    let mut node = process(stack, "gateway", config, secrets, place, facts, gateway.place);
+    node.after.push(gateway_policy_address());
+    node.after.extend(stack.tables.iter().map(|table| topic_address(&table.name)));
     node
 }
 

@@ -6,7 +6,7 @@ use super::place::Place;
 use super::problem::Problem;
 use super::reader::Reader;
 use super::stack::Stack;
-use super::workers::EventSource;
+use super::workers::{EventSource, Paths};
 
 pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack) {
     check_tables(reader, stack);
@@ -56,6 +56,9 @@ fn check_needs(reader: &mut Reader<'_>, stack: &Stack) {
             "posts its events to it",
             "add an `api` section; `api: {}` takes the defaults",
         );
+        if *emulator.paths.get() == Paths::Kinesis {
+            needs(emulator.paths.place, "workers.emulator.paths", "streams", "posts to them", "add `streams: {}`");
+        }
     }
     if let Some(gateway) = &workers.gateway {
         needs(
@@ -65,6 +68,14 @@ fn check_needs(reader: &mut Reader<'_>, stack: &Stack) {
             "writes to its topics",
             "add a `cluster` section; `cluster: {}` takes the defaults",
         );
+        needs(
+            gateway.place,
+            "workers.gateway",
+            "api",
+            "answers only to what the API sends on",
+            "add an `api` section; `api: {}` takes the defaults",
+        );
+        needs(gateway.place, "workers.gateway", "lake", "its program is fetched from there", "add `lake: {}`");
     }
     if let Some(cleaner) = &workers.cleaner {
         needs(cleaner.place, "workers.cleaner", "lake", "keeps its tables there", "add `lake: {}`");
@@ -221,7 +232,13 @@ fn check_workers(reader: &mut Reader<'_>, stack: &Stack) {
             reader.report(problem.help("add `streams: {}`, or a gateway with its cluster"));
         }
     }
-    let Some(emulator) = stack.workers.as_ref().and_then(|workers| workers.emulator.as_ref()) else { return };
+    let Some(workers) = &stack.workers else { return };
+    let Some(emulator) = &workers.emulator else { return };
+    if *emulator.paths.get() == Paths::Kafka && workers.gateway.is_none() {
+        let problem = Problem::error("`workers.emulator.paths` needs `workers.gateway`, and there is none");
+        let problem = problem.at(emulator.paths.place, "posts to the topics by it");
+        reader.report(problem.help("add `gateway: {}` to the workers"));
+    }
     if *emulator.source.get() != EventSource::Sample {
         return;
     }

@@ -62,7 +62,7 @@ pub use stack::{Stack, Target};
 pub use streams::{Capacity, Encryption, StreamMode, Streams};
 pub use tables::Table;
 pub use value::Value;
-pub use workers::{Cleaner, Emulator, EventSource, Gateway, Workers};
+pub use workers::{Cleaner, Emulator, EventSource, Gateway, Paths, Workers};
 
 /// How much of a stack file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,20 @@ use super::{names, schema};
 
 /// The sections whose resources this version makes.
 const BUILT: &[&str] = &[
-    "name", "target", "region", "tags", "tables", "network", "client", "api", "streams", "lake", "workers", "analyses",
+    "name",
+    "target",
+    "region",
+    "tags",
+    "tables",
+    "network",
+    "cluster",
+    "client",
+    "connector",
+    "api",
+    "streams",
+    "lake",
+    "workers",
+    "analyses",
     "protect",
 ];
 
@@ -133,13 +146,6 @@ impl Stack {
         let sections = self.places.iter().map(|(section, place)| (section.as_str(), *place));
         let mut missing: Vec<_> =
             sections.filter(|(section, _)| !section.contains('.') && !BUILT.contains(section)).collect();
-        // A bucket that exists is used, never made: that is another way for a lake to come about.
-        missing.extend(self.lake.iter().filter_map(|lake| Some(("lake.use", lake.existing.as_ref()?.place))));
-        let workers = self.workers.as_ref();
-        let gateway = workers.and_then(|workers| workers.gateway.as_ref());
-        missing.extend(gateway.map(|gateway| ("workers.gateway", gateway.place)));
-        let schedule = workers.and_then(|workers| workers.cleaner.as_ref()?.schedule.as_ref());
-        missing.extend(schedule.map(|schedule| ("workers.cleaner.schedule", schedule.place)));
         missing.sort_by_key(|(_, place)| *place);
         missing
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::nearest::{nearest, quoted};
 use super::node::Node;
@@ -30,9 +31,9 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Whether there is none that this version makes.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.emulator.is_none() && self.cleaner.is_none()
+        self.emulator.is_none() && self.gateway.is_none() && self.cleaner.is_none()
     }
 }
 
@@ -46,6 +47,9 @@ pub struct Emulator {
     /// Where rows come from: `sample` (built in), `mysql://…` or `sqlite:…`
     #[schemars(with = "Value<String>", extend("default" = "sample"))]
     pub source: Value<EventSource>,
+    /// Which way events go: to the streams (`kinesis`), to the topics (`kafka`), or every way that the stack has (`all`)
+    #[schemars(extend("default" = "all"))]
+    pub paths: Value<Paths>,
     /// Events a second over all tables
     #[schemars(range(min = 1, max = 100_000), extend("default" = 2))]
     pub rate: Value<u32>,
@@ -101,6 +105,20 @@ pub struct Cleaner {
     pub port: Option<Value<u32>>,
 }
 
+/// Which way the emulator's events go.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Paths {
+    /// Every way that the stack has.
+    #[default]
+    All,
+    /// To the topics, by the gateway.
+    Kafka,
+    /// To the streams.
+    Kinesis,
+}
+
 /// Where the emulator's rows come from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EventSource {
@@ -141,6 +159,7 @@ fn emulator(reader: &mut Reader<'_>, node: &Node) -> Option<Emulator> {
     let emulator = Emulator {
         place: node.place,
         source: source.unwrap_or_else(|| Value::written(EventSource::Sample, node.place)),
+        paths: fields.choice(reader, "paths"),
         rate: fields.whole(reader, "rate"),
         burst: fields.whole(reader, "burst"),
         ramp: fields.whole(reader, "ramp"),

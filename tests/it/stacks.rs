@@ -206,13 +206,10 @@ fn a_secret_is_in_no_output_and_in_no_file() {
 #[test]
 fn sections_that_cannot_be_made_yet_say_so_and_nothing_is_made() {
     let sandbox = Sandbox::new();
-    sandbox.write(
-        "stack.yaml",
-        &format!("{STREAMS}cluster: {{ kafka_version: 3.6.0, brokers: 3, instance: kafka.t3.small }}\n"),
-    );
+    sandbox.write("stack.yaml", &format!("{STREAMS}ttl: 8h\n"));
     let up = sandbox.run(&["up", "stack.yaml"]);
     assert_eq!(up.code, 1);
-    assert!(up.stderr.contains("`cluster`") && up.stderr.contains("cannot make it yet"), "{}", up.stderr);
+    assert!(up.stderr.contains("`ttl`") && up.stderr.contains("cannot make it yet"), "{}", up.stderr);
     assert!(!sandbox.folder.path().join(".pinfra").exists(), "nothing was made");
 }
 

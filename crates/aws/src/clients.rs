@@ -72,6 +72,10 @@ pub struct Clients {
     pub ec2: aws_sdk_ec2::Client,
     /// AWS Identity and Access Management.
     pub iam: aws_sdk_iam::Client,
+    /// Amazon MSK.
+    pub kafka: aws_sdk_kafka::Client,
+    /// Amazon MSK Connect.
+    pub kafkaconnect: aws_sdk_kafkaconnect::Client,
     /// Amazon Kinesis.
     pub kinesis: aws_sdk_kinesis::Client,
     /// Amazon S3.
@@ -118,6 +122,12 @@ impl Clients {
             ),
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            kafka: aws_sdk_kafka::Client::from_conf(
+                aws_sdk_kafka::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
+            ),
+            kafkaconnect: aws_sdk_kafkaconnect::Client::from_conf(
+                aws_sdk_kafkaconnect::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
             ),
             kinesis: aws_sdk_kinesis::Client::from_conf(
                 aws_sdk_kinesis::config::Builder::from(&config).interceptor(meter.interceptor()).build(),

@@ -12,6 +12,8 @@ pub mod error;
 pub mod iam;
 pub mod kinesis;
 pub mod meter;
+pub mod msk;
+pub mod msk_connect;
 pub mod policy;
 pub mod s3;
 pub mod tags;

@@ -1,6 +1,8 @@
 //! JSON policies, compared by meaning: AWS reorders lists and unwraps lists of one (field reports against every tool that
 //! compares them as text).
 
+use pinfra_engine::value::is_joined;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 /// A policy as it means: lists of one are their one, and lists that AWS reorders are sorted.
@@ -14,6 +16,7 @@ pub fn normalise_policy(policy: &Value) -> Value {
                 _ => Value::Array(items),
             }
         }
+        joined if is_joined(joined) => joined.clone(),
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort();
@@ -21,6 +24,11 @@ pub fn normalise_policy(policy: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// Reads a policy as it means. ARNs that other resources tell can change the order of a list when they become known.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Value::deserialize(deserializer).map(|policy| normalise_policy(&policy))
 }
 
 /// A trust policy: this service of AWS may act as the role.

@@ -169,7 +169,12 @@ impl Run<'_> {
             let Some(index) = self.queue.pop() else { break };
             let step = &self.plan.steps[index];
             let inputs = match resolve(&step.inputs, &|reference| store.state().output(reference)) {
-                Ok(inputs) => inputs,
+                // As planning compares them. What the kind cannot read is told by its call.
+                Ok(inputs) => self
+                    .catalog
+                    .get(step.address.kind())
+                    .and_then(|kind| kind.normalise(&inputs).ok())
+                    .unwrap_or(inputs),
                 Err(reference) => {
                     let message = format!("`{reference}` is not known, although what has it is made");
                     let error = CloudError::new(ErrorKind::Other, step.address.kind(), message);

@@ -106,6 +106,11 @@ pub fn joined(parts: impl IntoIterator<Item = Input<String>>) -> Value {
     Value::from_iter([(JOIN, Value::Array(parts.collect()))])
 }
 
+/// Whether this is a text with references in it, as [`joined`] makes it: the order of its parts has a meaning.
+pub fn is_joined(value: &Value) -> bool {
+    parts(value).is_some()
+}
+
 /// The parts of a text that has references in it, if that is what `value` is.
 fn parts(value: &Value) -> Option<&Vec<Value>> {
     value.as_object().filter(|map| map.len() == 1)?.get(JOIN)?.as_array()

@@ -1,5 +1,6 @@
-//! What callers can do: write events to the streams, and look at them.
+//! What callers can do: write events to the streams and to the topics, and look at them.
 //!
+//! What no other path takes goes on to the gateway as it came, with a secret that only the API adds.
 //! Every method calls Kinesis as the API's role, through a mapping template. The templates are compiled in; each says what it
 //! does and why. Requests are checked against models first, so that the templates meet only what they were written for.
 
@@ -13,7 +14,7 @@ use pinfra_engine::state::Place;
 use pinfra_engine::value::Input;
 use serde_json::{Value, json};
 
-use crate::spec::{Api, ApiAuth};
+use crate::spec::{Api, ApiAuth, Stack};
 
 const JSON: &str = "application/json";
 /// What `curl -d` says of a body when nobody tells it otherwise. It is read as the JSON that it is: nothing here takes
@@ -32,6 +33,11 @@ const REFUSED: &str = include_str!("../../../templates/api/refused.vtl");
 const FAILED: &str = include_str!("../../../templates/api/failed.vtl");
 
 const LIST: &str = "ListStreams";
+
+/// The variable of the stage that holds the gateway's address.
+pub(super) const HOST_VARIABLE: &str = "gateway";
+/// The variable of the stage that holds what the gateway asks for.
+pub(super) const SECRET_VARIABLE: &str = "gateway_secret";
 
 /// Whether callers may list streams. Kinesis lists those of the whole account, which is nothing for the whole world.
 pub(super) fn may_list(api: &Api) -> bool {
@@ -109,19 +115,47 @@ const CALLS: &[Call] = &[
     },
 ];
 
-/// The document of an API whose integrations act as `role`.
-pub(super) fn document(place: &Place, api: &Api, role: &Input<String>) -> Document {
-    let mut paths: BTreeMap<String, BTreeMap<String, Method>> = BTreeMap::new();
-    let allowed = |call: &&Call| (!call.admin || *api.admin.get()) && (call.action != LIST || may_list(api));
-    for call in CALLS.iter().filter(allowed) {
-        let method = method(call, place, *api.auth.get(), role);
-        paths.entry(call.path.to_owned()).or_default().insert(call.verb.to_owned(), method);
+/// The document of an API whose integrations with Kinesis act as `role`.
+pub(super) fn document(stack: &Stack, place: &Place, api: &Api, role: &Input<String>) -> Document {
+    let mut document = Document::default();
+    if stack.streams.is_some() {
+        let allowed = |call: &&Call| (!call.admin || *api.admin.get()) && (call.action != LIST || may_list(api));
+        for call in CALLS.iter().filter(allowed) {
+            let method = method(call, place, *api.auth.get(), role);
+            document.paths.entry(call.path.to_owned()).or_default().insert(call.verb.to_owned(), method);
+        }
+        document.validators.insert(VALIDATOR.to_owned(), Validator { body: true, parameters: true });
+        document.models.insert("Record".to_owned(), record_model());
+        document.models.insert("Records".to_owned(), records_model());
     }
-    Document {
-        validators: BTreeMap::from([(VALIDATOR.to_owned(), Validator { body: true, parameters: true })]),
-        models: BTreeMap::from([("Record".to_owned(), record_model()), ("Records".to_owned(), records_model())]),
-        paths,
-        ..Document::default()
+    if let Some(gateway) = stack.workers.as_ref().and_then(|workers| workers.gateway.as_ref()) {
+        let forwarded = forwarded(*gateway.port.get(), *api.auth.get());
+        document.paths.insert("/{proxy+}".to_owned(), BTreeMap::from([("ANY".to_owned(), forwarded)]));
+    }
+    document
+}
+
+/// Everything else: to the gateway, by its address in a variable of the stage. A variable holds the secret, too, so that the
+/// document has none.
+fn forwarded(port: u32, auth: ApiAuth) -> Method {
+    let mapped = [
+        ("integration.request.path.proxy", "method.request.path.proxy".to_owned()),
+        ("integration.request.header.x-pinfra-gateway", format!("stageVariables.{SECRET_VARIABLE}")),
+    ];
+    Method {
+        authorization: if auth == ApiAuth::Iam { Authorization::Iam } else { Authorization::None },
+        api_key_required: auth == ApiAuth::Key,
+        parameters: BTreeMap::from([("method.request.path.proxy".to_owned(), true)]),
+        integration: Integration {
+            kind: "HTTP_PROXY".to_owned(),
+            uri: Some(format!("http://${{stageVariables.{HOST_VARIABLE}}}:{port}/{{proxy}}")),
+            http_method: Some("ANY".to_owned()),
+            parameters: mapped.map(|(name, source)| (name.to_owned(), source)).into(),
+            passthrough: "WHEN_NO_MATCH".to_owned(),
+            timeout_millis: TIMEOUT_MILLIS,
+            ..Integration::default()
+        },
+        ..Method::default()
     }
 }
 
@@ -216,7 +250,7 @@ mod tests {
             crate::spec::parse(std::path::Path::new("stack.yaml"), text, &|_| None, crate::spec::Checks::File).unwrap();
         let place = Place { target: "local".into(), region: "us-east-1".into(), account: "000000000000".into() };
         let role = Input::Known("arn:aws:iam::000000000000:role/pins-api".to_owned());
-        document(&place, stack.api.as_ref().unwrap(), &role)
+        document(&stack, &place, stack.api.as_ref().unwrap(), &role)
     }
 
     #[test]

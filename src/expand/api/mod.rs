@@ -1,8 +1,8 @@
-//! The `api` section: a REST API in front of the streams, its stage, and a key for those who may call.
+//! The `api` section: a REST API in front of the streams and of the gateway, its stage, and a key for those who may call.
 
 mod document;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use pinfra_aws::api_gateway::api_key::ApiKeyInputs;
 use pinfra_aws::api_gateway::deployment::DeploymentInputs;
@@ -17,7 +17,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Node};
 use serde_json::json;
 
-use super::{names, node, streams, tags};
+use super::{Facts, client, names, node, streams, tags};
 use crate::spec::{Api, ApiAuth, Stack};
 
 /// Calls a second and at once over all callers. Half of what an account has by default (API Gateway quotas), so that
@@ -46,13 +46,13 @@ pub(super) fn key_address() -> Address {
 }
 
 /// The API with what it takes to call it.
-pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place) -> Vec<Node> {
-    let document = document::document(place, api, &Input::output(role_address(), "arn"));
+pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place, facts: &Facts) -> Vec<Node> {
+    let document = document::document(stack, place, api, &Input::output(role_address(), "arn"));
+    let gateway = stack.workers.as_ref().and_then(|workers| workers.gateway.as_ref());
+    let port_from_env = gateway.is_some_and(|gateway| gateway.port.from_env);
     let mut nodes = vec![
-        role(stack, api, place),
-        policy(stack, api, place),
         deployment(stack, api, document.hash()),
-        stage(stack, api),
+        stage(stack, api, facts),
         node(
             stack,
             rest_api(),
@@ -63,10 +63,14 @@ pub(super) fn nodes(stack: &Stack, api: &Api, place: &Place) -> Vec<Node> {
                 document,
                 tags: tags(stack, &rest_api()),
             },
-            secrets(&[(api.auth.from_env || api.admin.from_env, "document")]),
+            secrets(&[(api.auth.from_env || api.admin.from_env || port_from_env, "document")]),
             api.place,
         ),
     ];
+    if stack.streams.is_some() {
+        nodes.push(role(stack, api, place));
+        nodes.push(policy(stack, api, place));
+    }
     if *api.auth.get() == ApiAuth::Key {
         nodes.push(key(stack, api));
         nodes.push(usage_plan(stack, api));
@@ -114,20 +118,33 @@ fn policy(stack: &Stack, api: &Api, place: &Place) -> Node {
 fn deployment(stack: &Stack, api: &Api, document_hash: String) -> Node {
     let inputs = DeploymentInputs { rest_api: Input::output(rest_api(), "id"), document_hash };
     let made = node(stack, deployment_address(), &inputs, BTreeSet::new(), api.place);
-    Node { after: vec![policy_address()], ..made }
+    Node { after: stack.streams.is_some().then(policy_address).into_iter().collect(), ..made }
 }
 
-fn stage(stack: &Stack, api: &Api) -> Node {
+fn stage(stack: &Stack, api: &Api, facts: &Facts) -> Node {
+    let gateway = stack.workers.as_ref().is_some_and(|workers| workers.gateway.is_some());
+    let variables = gateway.then(|| {
+        let host = Input::output(client::address_address(), "public_ip");
+        let secret = Input::Known(facts.gateway_secret.clone());
+        [(document::HOST_VARIABLE.to_owned(), host), (document::SECRET_VARIABLE.to_owned(), secret)]
+    });
+    let secret_variable = format!("variables.{}", document::SECRET_VARIABLE);
     let inputs = StageInputs {
         rest_api: Input::output(rest_api(), "id"),
         deployment: Input::output(deployment_address(), "deployment_id"),
         name: api.stage.get().clone(),
         throttle_rate: Some(THROTTLE_RATE),
         throttle_burst: Some(THROTTLE_BURST),
-        variables: BTreeMap::new(),
+        variables: variables.into_iter().flatten().collect(),
         tags: tags(stack, &stage_address()),
     };
-    node(stack, stage_address(), &inputs, secrets(&[(api.stage.from_env, "name")]), api.stage.place)
+    node(
+        stack,
+        stage_address(),
+        &inputs,
+        secrets(&[(api.stage.from_env, "name"), (gateway, &secret_variable)]),
+        api.stage.place,
+    )
 }
 
 fn key(stack: &Stack, api: &Api) -> Node {

@@ -37,7 +37,7 @@ pub struct StageInputs {
     /// Calls at once over all callers; `None` leaves the account's limit.
     pub throttle_burst: Option<i32>,
     /// Values that integrations may refer to.
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, Input<String>>,
     /// The user's and pinfra's own.
     pub tags: Tags,
 }
@@ -84,7 +84,12 @@ impl Stage {
             name: name.to_owned(),
             throttle_rate: settings.as_ref().map(|settings| settings.throttling_rate_limit),
             throttle_burst: settings.as_ref().map(|settings| settings.throttling_burst_limit),
-            variables: found.variables.unwrap_or_default().into_iter().collect(),
+            variables: found
+                .variables
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, Input::Known(value)))
+                .collect(),
             tags: found.tags.unwrap_or_default().into_iter().collect(),
         };
         let outputs = StageOutputs {
@@ -151,7 +156,7 @@ fn patches(old: &StageInputs, new: &StageInputs) -> Result<Vec<PatchOperation>, 
         }
     }
     for (key, value) in new.variables.iter().filter(|(key, value)| old.variables.get(*key) != Some(value)) {
-        patches.push(patch(Op::Replace, format!("/variables/{}", escaped(key)), Some(value)));
+        patches.push(patch(Op::Replace, format!("/variables/{}", escaped(key)), Some(value.known()?)));
     }
     for key in old.variables.keys().filter(|key| !new.variables.contains_key(*key)) {
         patches.push(patch(Op::Remove, format!("/variables/{}", escaped(key)), None));
@@ -207,8 +212,11 @@ impl Resource for Stage {
         let deployment = new.deployment.known()?;
         let request = self.clients.apigateway.create_stage().rest_api_id(api).stage_name(&new.name);
         let request = request.deployment_id(deployment);
-        let variables = Some(new.variables.clone().into_iter().collect()).filter(|_| !new.variables.is_empty());
-        let request = request.set_variables(variables).set_tags(Some(new.tags.clone().into_iter().collect()));
+        let mut request = request;
+        for (key, value) in &new.variables {
+            request = request.variables(key, value.known()?);
+        }
+        let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
         match request.send().await {
             Ok(_) => id_of(new),
             Err(error) => match classify("apigateway:CreateStage", &error) {

@@ -4,6 +4,7 @@ pub mod elastic_ip;
 pub mod instance;
 pub mod key_pair;
 pub mod security_group;
+pub mod vpc_endpoint;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use pinfra_engine::CloudError;

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{
 };
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::OnceCell;
 
 use super::{bring_tags, filter, from_sdk, specification};
@@ -35,9 +35,17 @@ pub struct SecurityGroupInputs {
     /// The VPC; `None` for the default one.
     pub vpc: Option<String>,
     /// All rules, sorted.
+    #[serde(deserialize_with = "sorted")]
     pub rules: Vec<Rule>,
     /// The user's and pinfra's own.
     pub tags: Tags,
+}
+
+/// Groups that other resources tell can change the order when they become known.
+fn sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    let mut rules = Vec::<Rule>::deserialize(deserializer)?;
+    rules.sort();
+    Ok(rules)
 }
 
 /// One rule: who may talk to whom.

@@ -24,6 +24,7 @@ pub struct RolePolicyInputs {
     /// Unique in the role, 1 to 128 letters, digits and `+=,.@-_`.
     pub name: String,
     /// The policy document, normalised by [`crate::policy::normalise_policy`].
+    #[serde(deserialize_with = "crate::policy::deserialize")]
     pub policy: Value,
 }
 

@@ -135,7 +135,7 @@ fn stage_inputs(stack: &str, api: &Input<String>, deployment: &str) -> StageInpu
         name: "prod".to_owned(),
         throttle_rate: Some(100.0),
         throttle_burst: Some(200),
-        variables: BTreeMap::from([("host".to_owned(), "example.org".to_owned())]),
+        variables: BTreeMap::from([("host".to_owned(), Input::Known("example.org".to_owned()))]),
         tags: owned(stack, "api_gateway/stage"),
     }
 }
@@ -261,7 +261,7 @@ async fn a_changed_document_is_deployed_once_served_by_the_stage_and_the_old_dep
     }
     stage.throttle_rate = None;
     stage.throttle_burst = None;
-    stage.variables = BTreeMap::from([("port".to_owned(), "8082".to_owned())]);
+    stage.variables = BTreeMap::from([("port".to_owned(), Input::Known("8082".to_owned()))]);
     stage.tags.insert("team".to_owned(), "data".to_owned());
     updated(&stages, &on_stage, &stage_id, &stage).await;
     let live = stages.read(&stage_id).await.unwrap().unwrap();

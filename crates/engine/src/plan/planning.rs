@@ -8,7 +8,7 @@ use super::order;
 use super::{Action, Plan, PlanError, Step};
 use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
-use crate::resource::{Catalog, KindInfo, LiveValue, OnChange};
+use crate::resource::{Catalog, Kind, KindInfo, LiveValue, OnChange};
 use crate::state::{Entry, Record, State, Status};
 use crate::value::{Reference, as_reference, join_known, redact, references};
 use crate::{Address, Graph, Node};
@@ -43,7 +43,7 @@ pub(super) fn plan_with(
             planning.wrong.push(PlanError::UnknownKind(node.address.clone()));
             continue;
         };
-        let decision = planning.decide(node, kind.info());
+        let decision = planning.decide(node, kind.as_ref());
         let unknown = match &decision {
             Decision::Nothing => Unknown::These(&[]),
             Decision::Replace { .. } | Decision::InPlace { action: Action::Create, .. } => Unknown::All,
@@ -113,8 +113,12 @@ impl Planning<'_> {
         }
     }
 
-    fn decide(&mut self, node: &Node, info: &KindInfo) -> Decision {
-        let inputs = &self.resolve_known(&node.inputs);
+    fn decide(&mut self, node: &Node, kind: &dyn Kind) -> Decision {
+        let info = kind.info();
+        let resolved = self.resolve_known(&node.inputs);
+        // What a reference stood for may change how the kind writes its inputs, such as the order of a list.
+        let normal = references(&resolved).is_empty().then(|| kind.normalise(&resolved).ok()).flatten();
+        let inputs = &normal.unwrap_or(resolved);
         let record = self.state.resources.get(&node.address);
         let (id, live) = match self.observed.get(&node.address) {
             Some(Observation::Present { id, live }) => (id, live),

@@ -18,6 +18,7 @@ async fn an_update_makes_a_revision() {
     let account = account.restart().await;
     let described = account.get(&path).await;
     assert_eq!(described["latestRevision"]["description"], "second");
+    assert_eq!(described["description"], "d");
     assert_eq!((described["state"].as_str(), described["name"].as_str()), (Some("ACTIVE"), Some("pins")));
     let first = account.get(&format!("{path}/revisions/1")).await;
     assert_eq!(first["serverProperties"], base64("auto.create.topics.enable = false\n").as_str());

@@ -20,6 +20,9 @@ use crate::services::{Call, Service};
 use crate::settings::Settings;
 
 const REGION: &str = "eu-west-1";
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const AGENT: &str = "&User-Agent=aws-msk-iam-sasl-signer%2F1.0.1";
 
 struct Token<'a> {
@@ -37,8 +40,7 @@ impl Token<'_> {
         let timestamp =
             self.signed_at.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap();
         let scope = format!("{}/{REGION}/{}/aws4_request", &timestamp[..8], self.service);
-        let encode =
-            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| percent_encoding::utf8_percent_encode(text, RESERVED).to_string();
         let credential = format!("{}/{scope}", self.key);
         let mut pairs = vec![
             ("Action", self.action.to_owned()),
@@ -50,9 +52,7 @@ impl Token<'_> {
         ];
         pairs.extend(self.session.map(|session| ("X-Amz-Security-Token", session.to_owned())));
         pairs.sort();
-        // A dash in a value may be sent as it is, as SDKs do.
-        let query: Vec<String> =
-            pairs.iter().map(|(name, value)| format!("{name}={}", encode(value).replace("%2D", "-"))).collect();
+        let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let query = query.join("&");
         let host = format!("kafka.{REGION}.amazonaws.com");
         let empty = hex::encode(Sha256::digest(b""));

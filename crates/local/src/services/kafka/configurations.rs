@@ -166,10 +166,11 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 fn view(configuration: &Configuration) -> Value {
-    let last = configuration.revisions.last().map(|revision| revision.description.as_str());
+    // Its own description is that of its beginning; later ones are those of revisions.
+    let first = configuration.revisions.first().map(|revision| revision.description.as_str());
     json!({
         "Arn": configuration.arn, "Name": configuration.name, "CreationTime": timestamp(configuration.created),
-        "Description": last.unwrap_or_default(), "KafkaVersions": configuration.kafka_versions,
+        "Description": first.unwrap_or_default(), "KafkaVersions": configuration.kafka_versions,
         "LatestRevision": latest(configuration), "State": if configuration.deleting { "DELETING" } else { "ACTIVE" },
     })
 }

@@ -2,7 +2,7 @@
 //! time the topic is CREATING or UPDATING, as on AWS.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -126,7 +126,7 @@ pub(super) fn list(desk: &Desk, call: &Call, input: &Value) -> Result<Value, Api
     page(items, input, "Topics")
 }
 
-fn open(desk: &Desk, call: &Call, input: &Value) -> Result<(Cluster, std::sync::Arc<kafka::Cluster>), ApiError> {
+fn open(desk: &Desk, call: &Call, input: &Value) -> Result<(Cluster, Arc<kafka::Cluster>), ApiError> {
     let cluster = named(desk, call, input)?;
     if !cluster.state.is_up() {
         let state = cluster.state.name();

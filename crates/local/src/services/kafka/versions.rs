@@ -26,12 +26,12 @@ const VERSIONS: [(&str, bool); 32] = [
     ("2.7.1", false),
     ("2.7.2", false),
     ("2.8.0", false),
-    ("2.8.1", true),
-    ("2.8.2.tiered", true),
-    ("3.1.1", true),
-    ("3.2.0", true),
-    ("3.3.1", true),
-    ("3.3.2", true),
+    ("2.8.1", false),
+    ("2.8.2.tiered", false),
+    ("3.1.1", false),
+    ("3.2.0", false),
+    ("3.3.1", false),
+    ("3.3.2", false),
     ("3.4.0", true),
     ("3.5.1", true),
     ("3.6.0", true),
@@ -75,8 +75,7 @@ pub(super) fn targets(source: &str) -> Vec<&'static str> {
     let Some(place) = VERSIONS.iter().position(|(version, _)| *version == source) else { return Vec::new() };
     let later =
         VERSIONS[place + 1..].iter().filter(|(version, active)| *active && is_kraft(version) == is_kraft(source));
-    // Tiered storage of 2.8.2 was of its own kind: one cannot come to it from an earlier version.
-    later.map(|(version, _)| *version).filter(|version| *version != "2.8.2.tiered").collect()
+    later.map(|(version, _)| *version).collect()
 }
 
 /// Refuses what a new cluster cannot have.
@@ -106,7 +105,7 @@ mod tests {
     fn updates_go_up_and_keep_the_metadata() {
         assert_eq!(targets("3.6.0"), ["3.7.x", "3.8.x", "3.9.x"]);
         assert_eq!(targets("3.9.x.kraft"), ["4.0.x.kraft", "4.1.x.kraft"]);
-        assert!(!targets("2.8.1").contains(&"2.8.2.tiered"));
+        assert_eq!(targets("2.8.1").first(), Some(&"3.4.0"), "not to what is deprecated");
         assert!(targets("9.9").is_empty());
         assert_eq!(check("1.1.1").unwrap_err().code, "BadRequestException");
         check("3.6.0").unwrap();

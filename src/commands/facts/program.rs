@@ -1,5 +1,5 @@
-//! Collects what expanding needs beside the stack file. The program is gzipped once for each build and kept under the
-//! state folder: packing takes seconds, and most runs deploy what the last one did.
+//! The program that is deployed. It is gzipped once for each build and kept under the state folder: packing takes
+//! seconds, and most runs deploy what the last one did.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,13 +10,14 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::context::Context;
-use crate::expand::{Facts, ProgramFile, SourceFile};
+use super::files::{absolute, cannot};
+use crate::commands::context::Context;
+use crate::expand::ProgramFile;
 use crate::report::Failure;
-use crate::spec::{EventSource, Stack, Target};
+use crate::spec::{Stack, Target};
 
 /// The folder of packed programs under the state folder. No stack can have this name.
-const CACHE: &str = "_program";
+pub(super) const CACHE: &str = "_program";
 
 /// What one thread packs at a time. A gzip file may have any number of members (RFC 1952, section 2.2).
 const MEMBER: usize = 8 * 1024 * 1024;
@@ -32,24 +33,8 @@ struct Packed {
     packed_sha256: String,
 }
 
-/// The facts of this stack.
-pub(super) fn collect(context: &Context, stack: &Stack, target: Target) -> Result<Facts, Failure> {
-    let cleaning =
-        stack.tables.iter().filter_map(|table| Some((table.name.value.clone(), table.sql.as_ref()?.text.to_string())));
-    let mut facts = Facts { cleaning: cleaning.collect(), ..Facts::default() };
-    if let Some(key) = stack.client.as_ref().and_then(|client| client.key.as_ref()) {
-        facts.public_key = Some(read_text(key.get())?);
-    }
-    if let Some(workers) = stack.workers.as_ref().filter(|workers| !workers.is_empty()) {
-        facts.program = program(context, stack, target)?;
-        if let Some(EventSource::Sqlite(path)) = workers.emulator.as_ref().map(|emulator| emulator.source.get()) {
-            facts.source = Some(SourceFile { sha256: hash_of(path)?, path: absolute(path)? });
-        }
-    }
-    Ok(facts)
-}
-
-fn program(context: &Context, stack: &Stack, target: Target) -> Result<ProgramFile, Failure> {
+/// The program that is deployed, packed.
+pub(super) fn program(context: &Context, stack: &Stack, target: Target) -> Result<ProgramFile, Failure> {
     let path = match &context.global.program {
         Some(path) => absolute(path)?,
         None => std::env::current_exe()
@@ -182,35 +167,11 @@ fn check_runs_on(program: &Path, instance_type: &str) -> Result<(), Failure> {
     .hint("build pinfra for that machine and name the result with `--program`, or choose another `client.instance`"))
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| cannot("read", path, &error))
-}
-
-fn hash_of(path: &Path) -> Result<String, Failure> {
-    let mut file = File::open(path).map_err(|error| cannot("read", path, &error))?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut block).map_err(|error| cannot("read", path, &error))?;
-        if read == 0 {
-            return Ok(hex::encode(hash.finalize()));
-        }
-        hash.update(&block[..read]);
-    }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| cannot("find", path, &error))
-}
-
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot {what} `{}`: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use flate2::read::MultiGzDecoder;
 
+    use super::super::files::hash_of;
     use super::*;
 
     #[test]
