@@ -288,9 +288,11 @@ impl Driver {
     }
 
     async fn halt(&mut self) {
-        if let Some(running) = self.running.take() {
+        // Taken out only when it has ended: whoever gives this up finds it there.
+        if let Some(running) = &mut self.running {
             running.stop().await;
         }
+        self.running = None;
     }
 
     async fn settle(&self) {
