@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -66,7 +66,7 @@ pub(crate) enum Health {
 pub(crate) struct Running {
     health: watch::Receiver<Health>,
     ended: JoinHandle<()>,
-    _stop: DropGuard,
+    stop: CancellationToken,
 }
 
 /// A start that takes longer than this counts as one: the tasks have begun, and have much to read.
@@ -87,7 +87,7 @@ pub(crate) fn launch(ground: &Ground, launch: Launch) -> Running {
             tell.send_replace(Health::Failed(fault));
         }
     });
-    Running { health, ended, _stop: stop.drop_guard() }
+    Running { health, ended, stop }
 }
 
 impl Running {
@@ -96,12 +96,19 @@ impl Running {
         self.health.clone()
     }
 
-    /// Lets its tasks finish what they store, and returns when they have ended.
-    pub(crate) async fn stop(self) {
-        let Running { ended, _stop, .. } = self;
-        drop(_stop);
-        // A panic in a task has been told as a fault.
-        let _ended = ended.await;
+    /// Lets its tasks finish what they store, and returns when they have ended. May be given up and called again.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        if !self.ended.is_finished() {
+            // A panic in a task has been told as a fault.
+            let _ended = (&mut self.ended).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 

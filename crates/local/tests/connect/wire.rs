@@ -2,6 +2,7 @@
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pinfra_local::{LocalCloud, Settings};
 use serde_json::{Value, json};
 
 use crate::ground::archive;
@@ -10,9 +11,13 @@ use crate::support::{Client, TestCloud};
 const ROLE: &str = "arn:aws:iam::000000000000:role/sink";
 
 async fn send(client: &Client, method: Method, target: &str, body: &Value) -> Value {
+    send_to("kafkaconnect", client, method, target, body).await
+}
+
+async fn send_to(service: &str, client: &Client, method: Method, target: &str, body: &Value) -> Value {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let headers = [("content-type", "application/json")];
-    let answer = client.send(client.sign("kafkaconnect", method, target, &headers, body)).await;
+    let answer = client.send(client.sign(service, method, target, &headers, body)).await;
     assert!(answer.status.is_success(), "{target}: {answer:?}");
     answer.json()
 }
@@ -22,27 +27,30 @@ fn escaped(arn: &Value) -> String {
     utf8_percent_encode(arn.as_str().unwrap(), KEPT).to_string()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connector_without_a_cluster() {
-    let cloud = TestCloud::start();
+/// A local cloud with the role, the bucket and an active plugin; the request for a connector.
+async fn prepared(cloud: &TestCloud, bootstrap: &str) -> (Value, Value) {
     let client = cloud.client();
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"kafkaconnect.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-    let trust = utf8_percent_encode(trust, NON_ALPHANUMERIC);
-    let role = format!("Action=CreateRole&Version=2010-05-08&RoleName=sink&AssumeRolePolicyDocument={trust}");
-    assert_eq!(client.form("iam", &role).await.status, 200);
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kafka-cluster:*","s3:PutObject"],"Resource":"*"}]}"#;
+    let [trust, policy] = [trust, policy].map(|text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    for form in [
+        format!("Action=CreateRole&Version=2010-05-08&RoleName=sink&AssumeRolePolicyDocument={trust}"),
+        format!("Action=PutRolePolicy&Version=2010-05-08&RoleName=sink&PolicyName=p&PolicyDocument={policy}"),
+    ] {
+        assert_eq!(client.form("iam", &form).await.status, 200);
+    }
     assert_eq!(client.s3(Method::PUT, "/lake", b"").await.status, 200);
     assert_eq!(client.s3(Method::PUT, "/lake/plugin.zip", &archive()).await.status, 200);
-
     let location = json!({"s3Location": {"bucketArn": "arn:aws:s3:::lake", "fileKey": "plugin.zip"}});
     let asked = json!({"name": "p", "contentType": "ZIP", "location": location, "tags": {"team": "pins"}});
     let plugin = send(&client, Method::POST, "/v1/custom-plugins", &asked).await["customPluginArn"].clone();
     let path = format!("/v1/custom-plugins/{}", escaped(&plugin));
     until(async || send(&client, Method::GET, &path, &Value::Null).await["customPluginState"] == "ACTIVE").await;
-    let asked = json!({
+    let request = json!({
         "connectorName": "c",
         "capacity": {"autoScaling": {"mcuCount": 1, "minWorkerCount": 1, "maxWorkerCount": 2}},
         "connectorConfiguration": crate::ground::configuration(&[]),
-        "kafkaCluster": {"apacheKafkaCluster": {"bootstrapServers": "127.0.0.1:1", "vpc": {"subnets": ["subnet-1"]}}},
+        "kafkaCluster": {"apacheKafkaCluster": {"bootstrapServers": bootstrap, "vpc": {"subnets": ["subnet-1"]}}},
         "kafkaClusterClientAuthentication": {"authenticationType": "IAM"},
         "kafkaClusterEncryptionInTransit": {"encryptionType": "TLS"},
         "kafkaConnectVersion": "3.7.x",
@@ -50,7 +58,15 @@ async fn a_connector_without_a_cluster() {
         "serviceExecutionRoleArn": ROLE,
         "tags": {"team": "pins"},
     });
-    let connector = send(&client, Method::POST, "/v1/connectors", &asked).await["connectorArn"].clone();
+    (request, plugin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_without_a_cluster() {
+    let cloud = TestCloud::start();
+    let client = cloud.client();
+    let (request, plugin) = prepared(&cloud, "127.0.0.1:1").await;
+    let connector = send(&client, Method::POST, "/v1/connectors", &request).await["connectorArn"].clone();
     let path = format!("/v1/connectors/{}", escaped(&connector));
     until(async || send(&client, Method::GET, &path, &Value::Null).await["connectorState"] == "FAILED").await;
     let shown = send(&client, Method::GET, &path, &Value::Null).await;
@@ -70,6 +86,47 @@ async fn a_connector_without_a_cluster() {
     assert!(arns.contains(&&plugin) && arns.contains(&&connector), "{found}");
     let deleted = send(&client, Method::DELETE, &path, &Value::Null).await;
     assert_eq!(deleted["connectorState"], "DELETING");
+    cloud.cloud.stop().await;
+}
+
+/// The cluster is one of the MSK API, and both are there again after the local cloud was stopped and started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_of_a_cluster_of_the_same_cloud() {
+    let cloud = TestCloud::start();
+    let client = cloud.client();
+    let subnets = client.form("ec2", "Action=DescribeSubnets&Version=2016-11-15").await.text;
+    let subnets: Vec<&str> = subnets.split("<subnetId>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    let cluster = json!({"clusterName": "pins", "provisioned": {
+        "kafkaVersion": "3.6.0", "numberOfBrokerNodes": 3,
+        "brokerNodeGroupInfo": {"clientSubnets": subnets, "instanceType": "kafka.t3.small",
+            "storageInfo": {"ebsStorageInfo": {"volumeSize": 10}}},
+        "clientAuthentication": {"sasl": {"iam": {"enabled": true}}}}});
+    let cluster = send_to("kafka", &client, Method::POST, "/api/v2/clusters", &cluster).await["clusterArn"].clone();
+    let path = format!("/api/v2/clusters/{}", escaped(&cluster));
+    until(async || {
+        send_to("kafka", &client, Method::GET, &path, &Value::Null).await["clusterInfo"]["state"] == "ACTIVE"
+    })
+    .await;
+    let path = format!("/v1/clusters/{}/bootstrap-brokers", escaped(&cluster));
+    let brokers = send_to("kafka", &client, Method::GET, &path, &Value::Null).await;
+    let (request, _) = prepared(&cloud, brokers["bootstrapBrokerStringSaslIam"].as_str().unwrap()).await;
+    let connector = send(&client, Method::POST, "/v1/connectors", &request).await["connectorArn"].clone();
+    let path = format!("/v1/connectors/{}", escaped(&connector));
+    let state = async |client: &Client| send(client, Method::GET, &path, &Value::Null).await["connectorState"].clone();
+    until(async || state(&client).await != "CREATING").await;
+    assert_eq!(state(&client).await, "RUNNING", "{}", send(&client, Method::GET, &path, &Value::Null).await);
+
+    let TestCloud { cloud, folder } = cloud;
+    cloud.stop().await;
+    let cloud = TestCloud { cloud: LocalCloud::start(Settings::new(folder.path())).unwrap(), folder };
+    let client = cloud.client();
+    // It restarts at once only when its cluster is found again.
+    let restarted = send(&client, Method::POST, &format!("{path}/restart"), &Value::Null).await;
+    let operation = format!("/v1/connectorOperations/{}", escaped(&restarted["connectorOperationArn"]));
+    let ended = async || send(&client, Method::GET, &operation, &Value::Null).await;
+    until(async || !ended().await["endTime"].is_null()).await;
+    assert_eq!(ended().await["connectorOperationState"], "RESTART_COMPLETE", "{}", ended().await);
+    assert_eq!(state(&client).await, "RUNNING");
     cloud.cloud.stop().await;
 }
 

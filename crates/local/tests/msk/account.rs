@@ -17,12 +17,17 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new() -> Account {
-        Account::open(tempfile::tempdir().unwrap())
+        Account::open(tempfile::tempdir().unwrap(), Duration::from_millis(20))
     }
 
-    fn open(folder: tempfile::TempDir) -> Account {
+    /// One whose changes take so long that a test sees what is between their beginning and their end.
+    pub(crate) fn slow() -> Account {
+        Account::open(tempfile::tempdir().unwrap(), Duration::from_secs(1))
+    }
+
+    fn open(folder: tempfile::TempDir, settle: Duration) -> Account {
         let mut settings = Settings::new(folder.path());
-        settings.settle = Duration::from_millis(20);
+        settings.settle = settle;
         let cloud = TestCloud { cloud: LocalCloud::start(settings).unwrap(), folder };
         let client = cloud.client();
         Account { cloud, client }
@@ -31,8 +36,9 @@ impl Account {
     /// Stops the local cloud and starts it again.
     pub(crate) async fn restart(self) -> Account {
         let TestCloud { cloud, folder } = self.cloud;
+        let settle = cloud.settings().settle;
         cloud.stop().await;
-        Account::open(folder)
+        Account::open(folder, settle)
     }
 
     async fn send(&self, method: Method, target: &str, body: &Value) -> Answer {

@@ -7,7 +7,7 @@ use crate::account::{Account, escaped, text, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_lives() {
-    let account = Account::new();
+    let account = Account::slow();
     let group = account.group("brokers").await;
     let mut request = account.cluster("pins").await;
     request["provisioned"]["brokerNodeGroupInfo"]["securityGroups"] = json!([group]);

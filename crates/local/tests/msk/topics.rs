@@ -11,7 +11,7 @@ async fn topics_are_made_changed_and_deleted() {
     let arn = account.create(account.cluster("pins").await).await;
     let topics = format!("/v1/clusters/{}/topics", escaped(&arn));
     let create = json!({"topicName": "pins.pin", "partitionCount": 2, "replicationFactor": 3,
-        "configs": base64("cleanup.policy=compact\nretention.ms=1000")});
+        "configs": base64("max.message.bytes=2000\nretention.ms=1000")});
     let made = account.ok(Method::POST, &topics, create.clone()).await;
     assert_eq!(made["topicArn"], format!("{}/pins.pin", arn.replace(":cluster/", ":topic/")));
     assert_eq!(made["status"], "CREATING");
@@ -21,7 +21,7 @@ async fn topics_are_made_changed_and_deleted() {
     until("it is active", async || account.get(&topic).await["status"] == "ACTIVE").await;
     let described = account.get(&topic).await;
     assert_eq!((described["partitionCount"].as_i64(), described["replicationFactor"].as_i64()), (Some(2), Some(3)));
-    assert_eq!(described["configs"], base64("cleanup.policy=compact\nretention.ms=1000").as_str());
+    assert_eq!(described["configs"], base64("max.message.bytes=2000\nretention.ms=1000").as_str());
 
     let change = json!({"partitionCount": 3, "configs": base64("retention.ms=2000")});
     assert_eq!(account.ok(Method::PUT, &topic, change).await["status"], "UPDATING");

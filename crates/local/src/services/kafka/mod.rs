@@ -104,13 +104,10 @@ impl Msk {
         self.desk.brokers.stop().await;
     }
 
-    /// The same without waiting.
+    /// The same without waiting: the brokers close when the last who holds them is gone. Nothing is left to a task here,
+    /// which would hold the data folder's stores when the next local cloud opens them.
     pub fn cut_power(&self) {
         self.desk.lifecycle.end();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let brokers = self.desk.brokers.clone();
-            runtime.spawn(async move { brokers.stop().await });
-        }
     }
 }
 

@@ -6,12 +6,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::book::{Book, Revised};
-use super::errors::invalid;
+use super::errors::{invalid, unsupported};
 use super::property_table::{PROPERTIES, Takes};
 use crate::wire::error::ApiError;
 
 /// Properties by name.
 pub(super) type Properties = BTreeMap<String, String>;
+
+/// What the local brokers do alone, of properties that change what clients see. Those that tune threads, buffers and
+/// intervals are kept and have no effect.
+const HONOURED: [(&str, &str); 4] = [
+    ("allow.everyone.if.no.acl.found", "true"),
+    ("compression.type", "producer"),
+    ("log.cleanup.policy", "delete"),
+    ("log.message.timestamp.type", "CreateTime"),
+];
 
 /// Reads and checks the server properties of a request, which come as base64.
 pub(super) fn checked(blob: &str) -> Result<Properties, ApiError> {
@@ -24,6 +33,9 @@ pub(super) fn checked(blob: &str) -> Result<Properties, ApiError> {
             return Err(refused(&format!("`{name}` is not a property that a configuration can set")));
         };
         check(*takes, value).map_err(|expected| refused(&format!("`{name}` must be {expected}, not `{value}`")))?;
+        if let Some((_, only)) = HONOURED.iter().find(|(known, only)| known == name && only != value) {
+            return Err(unsupported("serverProperties", &format!("`{name}={value}`, only `{only}`")));
+        }
     }
     Ok(properties)
 }
@@ -91,7 +103,7 @@ mod tests {
         assert_eq!(read["log.retention.ms"], "604800000");
         assert_eq!(read.len(), 2);
         assert!(check("").unwrap().is_empty());
-        check("log.cleanup.policy=compact,delete\nlog.cleaner.min.cleanable.ratio=0.5").unwrap();
+        check("log.cleanup.policy=delete\nlog.cleaner.min.cleanable.ratio=0.5").unwrap();
     }
 
     #[test]
@@ -104,6 +116,7 @@ mod tests {
             ("compression.type=brotli", "one of gzip"),
             ("log.cleanup.policy=forget", "some of delete, compact"),
             ("log.cleaner.min.cleanable.ratio=2", "from 0 to 1"),
+            ("log.cleanup.policy=compact,delete", "the local cloud does not have"),
             ("no property", "`no property`"),
         ] {
             let error = check(wrong).unwrap_err();

@@ -17,8 +17,9 @@ use super::{capacity, connectors};
 use crate::connect::{Fault, Ground, Health, Launch, Running, TASKS_MAX, launch};
 use crate::wire::error::ApiError;
 
-/// What clusters may take to be opened when the local cloud starts.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What clusters may take to be opened when the local cloud starts. A connector that is made meanwhile has none: its
+/// address is right or wrong.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The drivers, by the ARN of their connector.
 pub(super) struct Crew {
@@ -39,6 +40,8 @@ struct Driver {
     nudge: Arc<Notify>,
     stopping: CancellationToken,
     running: Option<Running>,
+    /// For the clusters of connectors that were there before the local cloud was started.
+    patience: Duration,
 }
 
 impl Crew {
@@ -47,13 +50,17 @@ impl Crew {
         let crew = Crew { drivers: Mutex::default(), stopping: CancellationToken::new() };
         let known: Vec<String> = desk.book().connectors.keys().cloned().collect();
         for arn in known {
-            crew.engage(desk, ground, &arn);
+            crew.engage_with(desk, ground, &arn, PATIENCE);
         }
         crew
     }
 
     /// Engages a driver for a connector.
     pub(super) fn engage(&self, desk: &Arc<Desk>, ground: &Ground, arn: &str) {
+        self.engage_with(desk, ground, arn, Duration::ZERO);
+    }
+
+    fn engage_with(&self, desk: &Arc<Desk>, ground: &Ground, arn: &str, patience: Duration) {
         let nudge = Arc::new(Notify::new());
         let driver = Driver {
             desk: Arc::downgrade(desk),
@@ -62,6 +69,7 @@ impl Crew {
             nudge: Arc::clone(&nudge),
             stopping: self.stopping.clone(),
             running: None,
+            patience,
         };
         let driver = tokio::spawn(Box::pin(driver.drive()));
         let mut drivers = self.drivers();
@@ -124,7 +132,7 @@ impl Driver {
         match connector.state {
             State::Creating => {
                 self.settle().await;
-                let outcome = self.start(&connector, &connector.setting, Duration::ZERO).await;
+                let outcome = self.start(&connector, &connector.setting).await;
                 self.write(State::Creating, |connector, _| become_of(connector, outcome));
             }
             State::Running => self.watch(&connector).await,
@@ -164,7 +172,7 @@ impl Driver {
         if self.running.is_none() {
             let nudge = Arc::clone(&self.nudge);
             let outcome = tokio::select! {
-                outcome = self.start(connector, &connector.setting, PATIENCE) => outcome,
+                outcome = self.start(connector, &connector.setting) => outcome,
                 () = nudge.notified() => return,
             };
             if let Err(fault) = outcome {
@@ -187,7 +195,7 @@ impl Driver {
     async fn start_again(&mut self, connector: &Connector) {
         self.halt().await;
         self.settle().await;
-        let outcome = self.start(connector, &connector.setting, Duration::ZERO).await;
+        let outcome = self.start(connector, &connector.setting).await;
         self.write(connector.state, |connector, operation| {
             let word = operation.as_ref().map_or("RESTART", |operation| operation.kind.word());
             match &outcome {
@@ -226,7 +234,7 @@ impl Driver {
         self.note(|operation| {
             step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"])
         });
-        let outcome = self.start(connector, &operation.target, Duration::ZERO).await;
+        let outcome = self.start(connector, &operation.target).await;
         let Err(fault) = outcome else {
             self.write(State::Updating, |connector, noted| {
                 take_over(connector, &operation.target);
@@ -248,7 +256,7 @@ impl Driver {
             operation.trouble = Some(trouble(&fault));
         });
         self.halt().await;
-        let restored = self.start(connector, &operation.origin, Duration::ZERO).await;
+        let restored = self.start(connector, &operation.origin).await;
         self.write(State::Updating, |connector, noted| {
             // What did not run before is as it was when it does not run again.
             let back = restored.is_ok() || operation.from == State::Failed;
@@ -260,10 +268,10 @@ impl Driver {
     }
 
     /// Starts a setting of the connector and returns when it runs, with the ARN of its cluster, or has failed.
-    async fn start(&mut self, connector: &Connector, setting: &Setting, patience: Duration) -> Result<String, Fault> {
+    async fn start(&mut self, connector: &Connector, setting: &Setting) -> Result<String, Fault> {
         self.halt().await;
         let Some(desk) = self.desk.upgrade() else { return Err(Fault::configuration("the local cloud stops")) };
-        let order = order(&desk, connector, setting, patience);
+        let order = order(&desk, connector, setting, self.patience);
         drop(desk);
         let running = launch(&self.ground, order);
         let mut health = running.health();
@@ -280,9 +288,11 @@ impl Driver {
     }
 
     async fn halt(&mut self) {
-        if let Some(running) = self.running.take() {
+        // Taken out only when it has ended: whoever gives this up finds it there.
+        if let Some(running) = &mut self.running {
             running.stop().await;
         }
+        self.running = None;
     }
 
     async fn settle(&self) {
