@@ -159,6 +159,17 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = RowFormat::Table)]
         format: RowFormat,
     },
+    /// Clean what the connector has stored into the batch tables, now
+    Clean {
+        /// The stack's name or its stack file; absent when one stack is recorded
+        stack: Option<String>,
+        /// Make the tables anew from all objects, instead of adding what is new
+        #[arg(long)]
+        full: bool,
+        /// Only this table; may be given several times
+        #[arg(long = "table", value_name = "TABLE")]
+        tables: Vec<String>,
+    },
     /// The resource graph
     Graph {
         /// The stack file

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod clean;
 mod completions;
 mod context;
 mod deployed;
@@ -76,6 +77,10 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         }
         Command::Logs { worker, stack, follow } => {
             on_runtime(logs::run(context, &worker, stack.as_deref(), follow)).map(|()| 0)
+        }
+        Command::Clean { stack, full, tables } => {
+            let asked = clean::Asked { stack: stack.as_deref(), full, tables: &tables };
+            on_runtime_of_readers(clean::run(context, asked)).map(|()| 0)
         }
         Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use arrow::array::Int64Array;
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::diff::{FieldChange, Shown, Views, diff};
+use pinfra_engine::resource::{Kind, LiveValue};
 use pinfra_engine::state::{Record, Status};
-use pinfra_engine::value::is_hash;
+use pinfra_engine::value::{is_hash, with_secrets_of};
 use pinfra_engine::{Graph, KindInfo, Observation, observe};
 use pinfra_workers::clean::Cleaning;
 use pinfra_workers::config::CleanedTable;
@@ -44,8 +45,8 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         .resources
         .iter()
         .map(|(address, record)| {
-            let kind = catalog.get(address.kind()).map(|kind| kind.info());
-            let (healthy, condition) = condition(kind, record, observed.get(address));
+            let (healthy, condition) =
+                condition(catalog.get(address.kind()).map(|kind| &**kind), record, observed.get(address));
             (address.to_string(), healthy, condition)
         })
         .collect();
@@ -165,7 +166,12 @@ fn failure(outputs: &Value) -> Option<&str> {
     outputs.get("failure").and_then(Value::as_str)
 }
 
-fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
+fn condition(kind: Option<&dyn Kind>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
+    // What the cloud filled in by itself is no difference, and what is a secret none that could be told here.
+    let comparable = |live: &LiveValue| {
+        let asked = with_secrets_of(&record.inputs, Some(&live.inputs));
+        kind.and_then(|kind| kind.comparable(live, &asked, None)).unwrap_or_else(|| live.inputs.clone())
+    };
     match observation {
         Some(Observation::Theirs { owner, .. }) => (false, owner.clone()),
         Some(Observation::Absent) | None => (false, "gone".to_owned()),
@@ -175,7 +181,7 @@ fn condition(kind: Option<&'static KindInfo>, record: &Record, observation: Opti
             Status::Settled if failure(&live.outputs).is_some() => {
                 (false, format!("failed: {}", failure(&live.outputs).unwrap_or_default()))
             }
-            Status::Settled if differs(kind, &record.inputs, &live.inputs) => {
+            Status::Settled if differs(kind.map(Kind::info), &record.inputs, &comparable(live)) => {
                 (false, "changed outside of pinfra".to_owned())
             }
             Status::Settled => (true, "ready".to_owned()),

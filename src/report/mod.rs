@@ -9,6 +9,7 @@ pub mod paint;
 pub mod plan;
 pub mod progress;
 pub mod rows;
+pub mod spinner;
 pub mod summary;
 pub mod svg;
 

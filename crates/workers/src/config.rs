@@ -11,6 +11,7 @@
 //! | `agents/<instance>/heartbeat.json` | [`Heartbeat`]: what it runs, how that is, what it has counted | the agent |
 //! | `agents/<instance>/logs/<worker>.log` | the last 256 KiB of a worker's output; metadata `offset`: how many bytes came before | the agent |
 //! | `probes/<id>/<table>.json` | [`Arrival`] of a probe; `pinfra verify` deletes it once it has read it | the cleaner |
+//! | `cleaning/last.json` | how the last batch cleaning on a schedule went: [`LastRun`](crate::batch::LastRun) | the cleaner |
 //! | `leases/<stream>/<shard>.json` | which cleaner reads a shard | the cleaner |
 //! | `leases/<stream>/cleaners/<holder>.json` | that a cleaner lives | the cleaner |
 

@@ -4,6 +4,7 @@
 //! ([`config`]), reaches AWS as any SDK program does, and tells how it goes on by a [`report`].
 
 pub mod agent;
+pub mod batch;
 pub mod clean;
 pub mod cleaner;
 pub mod config;

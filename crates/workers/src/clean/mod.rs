@@ -13,6 +13,7 @@
 mod decode;
 mod header;
 mod projection;
+mod quick;
 mod storable;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringBuilder};
@@ -22,6 +23,7 @@ use arrow::error::ArrowError;
 
 use decode::{Decoded, Decoder};
 use projection::Projection;
+use quick::Slot;
 
 pub use crate::sql::SqlError;
 
@@ -118,8 +120,18 @@ impl Cleaning {
         let mut pieces = Vec::new();
         self.project(&decoded.events, &decoded.seen, &mut cleaned, &mut pieces);
         let columns = |source| CleanError::Columns { table: self.table.clone(), source };
-        let projected = concat_batches(&self.schema(), &pieces).map_err(columns)?;
-        let rows = filter_record_batch(&projected, &BooleanArray::from(cleaned.kept)).map_err(columns)?;
+        // One piece, all of it kept, is the rule: then nothing is copied.
+        let projected = match <[RecordBatch; 1]>::try_from(pieces) {
+            Ok([piece]) => piece,
+            Err(pieces) => concat_batches(&self.schema(), &pieces).map_err(columns)?,
+        };
+        let rows = match cleaned.kept.iter().all(|kept| *kept) {
+            true => projected,
+            false => {
+                let kept = BooleanArray::from(std::mem::take(&mut cleaned.kept));
+                filter_record_batch(&projected, &kept).map_err(columns)?
+            }
+        };
         let Sorted { mut rejects, probes, row_of, .. } = cleaned;
         // Those that could not be decoded come before those without a key otherwise.
         rejects.sort_by_key(|reject| reject.record);
@@ -127,9 +139,17 @@ impl Cleaning {
     }
 
     fn decode(&self, records: &[&[u8]]) -> Events {
-        let mut columns: Vec<StringBuilder> = self.decoder.fields().iter().map(|_| StringBuilder::new()).collect();
-        let (mut seen, mut rejects) = (Vec::new(), Vec::new());
+        let fields = self.decoder.fields();
+        let bytes = records.iter().map(|record| record.len()).sum::<usize>() / fields.len().max(1);
+        let mut columns: Vec<StringBuilder> =
+            fields.iter().map(|_| StringBuilder::with_capacity(records.len(), bytes)).collect();
+        let (mut seen, mut rejects) = (Vec::with_capacity(records.len()), Vec::new());
+        let mut slots = Vec::new();
         for (record, bytes) in records.iter().enumerate() {
+            if self.decode_quickly(bytes, &mut slots, &mut columns) {
+                seen.push(Seen { record, probe: None });
+                continue;
+            }
             match self.decoder.decode(bytes) {
                 Ok(Decoded { values, probe }) => {
                     for (column, value) in columns.iter_mut().zip(values) {
@@ -144,6 +164,32 @@ impl Cleaning {
         // One nullable text column a field, each with a value for every event: they always fit together.
         let events = RecordBatch::try_new(self.projection.input(), columns).expect("as many values as fields");
         Events { events, seen, rejects }
+    }
+
+    /// Appends the fields of an ordinary record; otherwise nothing.
+    fn decode_quickly(&self, record: &[u8], slots: &mut Vec<Slot>, columns: &mut [StringBuilder]) -> bool {
+        let Ok(record) = std::str::from_utf8(record) else { return false };
+        if !quick::find(record, self.decoder.fields(), slots) {
+            return false;
+        }
+        let mut unescaped = Vec::new();
+        for slot in slots.iter() {
+            if let Slot::Escaped { from, to } = *slot {
+                match serde_json::from_str::<String>(&record[from..to]) {
+                    Ok(text) => unescaped.push(text),
+                    Err(_) => return false,
+                }
+            }
+        }
+        let mut unescaped = unescaped.into_iter();
+        for (slot, column) in slots.iter().zip(columns) {
+            match *slot {
+                Slot::Null => column.append_null(),
+                Slot::Text { from, to } => column.append_value(&record[from..to]),
+                Slot::Escaped { .. } => column.append_option(unescaped.next()),
+            }
+        }
+        true
     }
 
     /// Runs the SQL over events and sorts its rows. Where it fails for a batch, the halves are tried, down to the single

@@ -7,6 +7,7 @@
 //! | `pinfra/<stream>/<made>/<shard>/finished` | 1 once the shard is closed and read to its end |
 //! | `pinfra/<stream>/<counter>` | counted since the table was made, over all shards and all streams of that name |
 //! | `pinfra/rejects/<table>/<stream>/<made>/<shard>/position/0..2` | in the rejects table: records of that table up to here have been rejected if they had to be |
+//! | `pinfra/rejects/<table>/topic:<topic>/<chain>/position/0..2` | the same of a chain of objects: 0, its object, the line in it |
 //!
 //! `<made>` is when the stream was made, in milliseconds since 1970. A stream that is deleted and made again has the
 //! same shard ids, and what was said of the shards before means nothing for it.
@@ -33,6 +34,11 @@ impl ShardApps {
     /// In the rejects table, which all tables share.
     pub(crate) fn rejects(table: &str, stream: &Stream, shard: &str) -> ShardApps {
         ShardApps(format!("pinfra/rejects/{table}/{}/{}/{shard}", stream.name, stream.made))
+    }
+
+    /// In the rejects table, for a chain of objects of a topic. No stream's name has a colon in it.
+    pub(crate) fn rejects_of_objects(table: &str, topic: &str, chain: &str) -> ShardApps {
+        ShardApps(format!("pinfra/rejects/{table}/topic:{topic}/{chain}"))
     }
 
     /// Where reading goes on after.

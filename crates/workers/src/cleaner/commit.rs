@@ -18,7 +18,7 @@ use super::index::Index;
 use super::ledger::{Ledger, Outcome};
 use super::position::Position;
 use super::probes::Probe;
-use super::rejects::{Rejected, Rejects};
+use super::rejects::{Origin, Rejected, Rejects};
 use super::rows::{RowHash, hashes};
 use super::schema;
 use super::shards::Stream;
@@ -140,8 +140,10 @@ impl Writer<'_> {
         for reject in &cleaned.rejects {
             let (chunk, record) = records[reject.record];
             rejects.push(Rejected {
-                shard: chunk.shard.clone(),
+                chain: chunk.shard.clone(),
                 position: record.position,
+                shard: chunk.shard.clone(),
+                sequence: record.position.to_string(),
                 arrived: record.arrived,
                 reason: reject.reason.clone(),
                 data: record.data.clone(),
@@ -155,7 +157,7 @@ impl Writer<'_> {
         }
         let table = match &mut self.rejects {
             Some(table) if !table.is_stale() => table,
-            none => none.insert(Rejects::open(&self.lake, &self.table, &self.stream).await?),
+            none => none.insert(Rejects::open(&self.lake, &self.table, Origin::Stream(self.stream.clone())).await?),
         };
         let added = table.add(&rejects, &read_to).await;
         if added.is_err() {

@@ -16,6 +16,9 @@ pub enum CleanerError {
     /// The lake bucket could not be reached.
     #[error("the lake could not be reached")]
     Lake(#[from] LakeError),
+    /// The schedule of batch cleaning makes no sense.
+    #[error("batch cleaning has no schedule")]
+    Schedule(#[from] crate::batch::NotASchedule),
 }
 
 /// Why a table's cleaning was interrupted; it is taken up again from what is committed.
@@ -58,6 +61,16 @@ pub(crate) enum TableError {
     Stale { url: Url },
     #[error("the Delta table at {url} was changed by another program")]
     Reshaped { url: Url },
+    #[error("the objects or the Delta table at {url} were changed by others while they were read")]
+    Disturbed { url: Url },
+    #[error("there are no objects under `{prefix}` to make the table from: it stays as it is")]
+    NoObjects { prefix: String },
+    #[error(
+        "the object `{key}` has an offset of more than ten digits: such names do not sort in the order of their offsets"
+    )]
+    LongOffset { key: String },
+    #[error("a thread that cleaned ended unexpectedly")]
+    Thread(#[source] tokio::task::JoinError),
     #[error("version {version} of the Delta table at {url} was lost to other writers {attempts} times")]
     Contended { url: Url, version: u64, attempts: u32 },
 }

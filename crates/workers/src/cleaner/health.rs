@@ -1,7 +1,7 @@
 //! What the cleaner tells about itself as a whole: healthy when all its tables are.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::report::Teller;
@@ -10,7 +10,15 @@ use crate::report::Teller;
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
     teller: Teller,
-    tables: Arc<Mutex<BTreeMap<String, State>>>,
+    state: Arc<Mutex<Whole>>,
+}
+
+#[derive(Debug)]
+struct Whole {
+    /// Those that are cleaned as they stream.
+    tables: BTreeMap<String, State>,
+    /// How batch cleaning goes, where it is on a schedule.
+    batch: Option<Result<String, String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -23,7 +31,7 @@ enum State {
 impl Health {
     pub(crate) fn new(teller: Teller, tables: impl Iterator<Item = String>) -> Health {
         let tables = tables.map(|table| (table, State::Starts)).collect();
-        Health { teller, tables: Arc::new(Mutex::new(tables)) }
+        Health { teller, state: Arc::new(Mutex::new(Whole { tables, batch: None })) }
     }
 
     /// Where counters go.
@@ -41,12 +49,27 @@ impl Health {
         self.set(table, State::Fails(format!("table `{table}`: {error}")));
     }
 
+    /// Batch cleaning does what it should: what it does, or what is wrong with it.
+    pub(crate) fn batch(&self, doing: Result<String, String>) {
+        let mut whole = self.lock();
+        whole.batch = Some(doing);
+        self.tell(&whole);
+    }
+
     fn set(&self, table: &str, state: State) {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.insert(table.to_owned(), state);
+        let mut whole = self.lock();
+        whole.tables.insert(table.to_owned(), state);
+        self.tell(&whole);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Whole> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, whole: &Whole) {
         let (mut shards, mut behind, mut starting) = (0, Duration::ZERO, false);
         let mut errors = Vec::new();
-        for state in tables.values() {
+        for state in whole.tables.values() {
             match state {
                 State::Works { shards: more, behind: by } => {
                     shards += more;
@@ -56,11 +79,20 @@ impl Health {
                 State::Fails(error) => errors.push(error.as_str()),
             }
         }
+        let mut doing = Vec::new();
+        if !whole.tables.is_empty() {
+            let plural = if shards == 1 { "" } else { "s" };
+            doing.push(format!("{shards} shard{plural}, {} ms behind", behind.as_millis()));
+        }
+        match &whole.batch {
+            Some(Ok(batch)) => doing.push(batch.clone()),
+            Some(Err(error)) => errors.push(error),
+            None => {}
+        }
         if !errors.is_empty() {
             self.teller.fails(errors.join("; "));
         } else if !starting {
-            let plural = if shards == 1 { "" } else { "s" };
-            self.teller.works(format!("{shards} shard{plural}, {} ms behind", behind.as_millis()));
+            self.teller.works(doing.join("; "));
         }
     }
 }

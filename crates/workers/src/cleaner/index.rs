@@ -7,8 +7,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use object_store::ObjectStoreExt;
 use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::entry::Entry;
@@ -25,9 +23,6 @@ const CACHE_BYTES: usize = 16 << 20;
 
 /// Every so many commits the database is synced to disk; in between a kill costs a look at the table's newest files.
 const SYNC_EVERY: u32 = 64;
-
-/// Rows of a file that are in memory at once.
-const ROWS_AT_ONCE: usize = 8_192;
 
 /// The known rows of one table.
 pub(crate) struct Index {
@@ -148,17 +143,12 @@ impl Index {
     }
 
     async fn read_file(&mut self, ledger: &Ledger, path: &object_store::path::Path) -> Result<(), TableError> {
-        let object = |source| TableError::Object { doing: "read", source };
-        let bytes = ledger.files().get(path).await.map_err(object)?.bytes().await.map_err(object)?;
-        let parquet = |error: deltalake::parquet::errors::ParquetError| arrow::error::ArrowError::from(error);
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(parquet)?;
-        for rows in reader.with_batch_size(ROWS_AT_ONCE).build().map_err(parquet)? {
-            let rows = hashes(&schema::conform(&rows?, ledger.schema())?)?;
-            self.insert(&rows, None)?;
-            // A long rebuild lets the other tables work.
-            tokio::task::yield_now().await;
-        }
-        Ok(())
+        ledger
+            .read_file(path, |rows| {
+                let rows = hashes(&schema::conform(&rows, ledger.schema())?)?;
+                Ok(self.insert(&rows, None)?)
+            })
+            .await
     }
 }
 

@@ -9,15 +9,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Add, StructType, Transaction};
+use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::operations::create::CreateBuilder;
+use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::json;
 use time::OffsetDateTime;
 use url::Url;
@@ -34,6 +36,9 @@ const RETENTION: &str = "interval 1 hours";
 /// A ledger that was not compared with the log for so long may not commit: entries that it has not seen could be deleted
 /// by now ([`RETENTION`]), and their versions look free.
 const STALE: time::Duration = time::Duration::minutes(10);
+
+/// Rows of a file that are in memory at once.
+const ROWS_AT_ONCE: usize = 8_192;
 
 /// A Delta table and what its log says.
 pub(crate) struct Ledger {
@@ -74,13 +79,30 @@ impl Ledger {
                 },
             },
         };
-        let state = table.snapshot().map_err(delta("read"))?;
-        let found = state.schema();
+        let found = table.snapshot().map_err(delta("read"))?.schema();
         if let Some((found, wanted)) = schema::difference(&found, &columns) {
             return Err(TableError::Schema { url: url.clone(), found, wanted });
         }
+        Ledger::of(url, log, table, compared).await
+    }
+
+    /// Opens the table at `url`, whatever its columns; `None` when there is none yet.
+    pub(crate) async fn open_if_there(lake: &Lake, url: &Url) -> Result<Option<Ledger>, TableError> {
+        let compared = OffsetDateTime::now_utc();
+        let Some(table) = lake.open_table(url).await? else { return Ok(None) };
+        Ok(Some(Ledger::of(url, lake.log_store(url), table, compared).await?))
+    }
+
+    async fn of(
+        url: &Url,
+        log: LogStoreRef,
+        table: DeltaTable,
+        compared: OffsetDateTime,
+    ) -> Result<Ledger, TableError> {
+        let failed = |source| TableError::Delta { url: url.clone(), doing: "read", source: Box::new(source) };
+        let state = table.snapshot().map_err(failed)?;
         let version = state.version();
-        let schema = schema::arrow(&found).map_err(delta("read"))?;
+        let schema = schema::arrow(&state.schema()).map_err(failed)?;
         let txns = history::transactions(log.as_ref(), url, version).await?;
         Ok(Ledger { url: url.clone(), log, table, schema, version, txns, compared })
     }
@@ -129,6 +151,32 @@ impl Ledger {
         Ok(state.log_data().iter().map(|file| file.object_store_path()).collect())
     }
 
+    /// Removals of all files of the newest version: for a commit that replaces the rows.
+    pub(crate) async fn all_removals(&mut self) -> Result<Vec<Remove>, TableError> {
+        let failed = |source| TableError::Delta { url: self.url.clone(), doing: "read", source: Box::new(source) };
+        Box::pin(self.table.update_incremental(Some(self.version))).await.map_err(failed)?;
+        let state = self.table.snapshot().map_err(failed)?;
+        Ok(state.log_data().iter().map(|file| file.remove_action(true)).collect())
+    }
+
+    /// Reads a file of the table, some rows at a time.
+    pub(crate) async fn read_file(
+        &self,
+        path: &object_store::path::Path,
+        mut take: impl FnMut(RecordBatch) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        let object = |source| TableError::Object { doing: "read", source };
+        let bytes = self.files().get(path).await.map_err(object)?.bytes().await.map_err(object)?;
+        let parquet = |error: deltalake::parquet::errors::ParquetError| arrow::error::ArrowError::from(error);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(parquet)?;
+        for rows in reader.with_batch_size(ROWS_AT_ONCE).build().map_err(parquet)? {
+            take(rows?)?;
+            // A large file lets the other tables work.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     /// The entries after `version`, up to the newest that is known; `None` when they are no longer all there.
     pub(crate) async fn since(&self, version: u64) -> Result<Option<Vec<Entry>>, TableError> {
         let mut entries = Vec::new();
@@ -164,12 +212,21 @@ impl Ledger {
     }
 
     /// Writes a file with these rows; they are in the table once it is committed.
-    pub(crate) async fn write(&self, rows: arrow::array::RecordBatch) -> Result<Vec<Add>, TableError> {
-        let failed =
-            |source| TableError::Delta { url: self.url.clone(), doing: "written to", source: Box::new(source) };
-        let mut writer = RecordBatchWriter::for_table(&self.table).map_err(failed)?;
+    pub(crate) async fn write(&self, rows: RecordBatch) -> Result<Vec<Add>, TableError> {
+        let mut writer = self.writer()?;
+        let failed = |source| self.not_written(source);
         writer.write(rows).await.map_err(failed)?;
         writer.flush().await.map_err(failed)
+    }
+
+    /// Writes files of the table as rows come; they are in the table once they are committed.
+    pub(crate) fn writer(&self) -> Result<RecordBatchWriter, TableError> {
+        RecordBatchWriter::for_table(&self.table).map_err(|source| self.not_written(source))
+    }
+
+    /// What became of rows that a [`Ledger::writer`] has refused.
+    pub(crate) fn not_written(&self, source: DeltaTableError) -> TableError {
+        TableError::Delta { url: self.url.clone(), doing: "written to", source: Box::new(source) }
     }
 
     /// Commits files and `txn` actions at the version after the one that is known. `batch` names the attempt: the same
@@ -180,11 +237,22 @@ impl Ledger {
         files: &[Add],
         txns: &[(String, i64)],
     ) -> Result<Outcome, TableError> {
+        self.replace(batch, &[], files, txns).await
+    }
+
+    /// As [`Ledger::commit`], and these files are no longer in the table.
+    pub(crate) async fn replace(
+        &mut self,
+        batch: &str,
+        removals: &[Remove],
+        files: &[Add],
+        txns: &[(String, i64)],
+    ) -> Result<Outcome, TableError> {
         if self.is_stale() {
             return Err(TableError::Stale { url: self.url.clone() });
         }
         let now = OffsetDateTime::now_utc();
-        let bytes = self.lines(batch, files, txns)?;
+        let bytes = self.lines(batch, removals, files, txns)?;
         let version = self.version + 1;
         let operation = uuid::Uuid::new_v4();
         match self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), operation).await {
@@ -214,20 +282,27 @@ impl Ledger {
         }
     }
 
-    fn lines(&self, batch: &str, files: &[Add], txns: &[(String, i64)]) -> Result<Bytes, TableError> {
+    fn lines(
+        &self,
+        batch: &str,
+        removals: &[Remove],
+        files: &[Add],
+        txns: &[(String, i64)],
+    ) -> Result<Bytes, TableError> {
         let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
         let now = i64::try_from(now).unwrap_or_default();
         let mut info = json!({ "commitInfo": {
             "timestamp": now,
             "operation": "WRITE",
-            "operationParameters": { "mode": "Append" },
+            "operationParameters": { "mode": if removals.is_empty() { "Append" } else { "Overwrite" } },
             "engineInfo": concat!("pinfra/", env!("CARGO_PKG_VERSION")),
         }});
         info["commitInfo"][BATCH_FIELD] = json!(batch);
         let mut lines = vec![info.to_string()];
+        let removes = removals.iter().map(|file| Action::Remove(file.clone()));
         let adds = files.iter().map(|file| Action::Add(file.clone()));
         let txns = txns.iter().map(|(app, to)| Action::Txn(Transaction::new_with_last_update(app, *to, Some(now))));
-        for action in adds.chain(txns) {
+        for action in removes.chain(adds).chain(txns) {
             let line = serde_json::to_string(&action)
                 .map_err(|error| TableError::Log { url: self.url.clone(), why: error.to_string() })?;
             lines.push(line);
@@ -249,7 +324,7 @@ async fn create(log: &LogStoreRef, columns: &StructType) -> Result<DeltaTable, D
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Array, RecordBatch};
+    use arrow::array::Int32Array;
 
     use super::*;
 

@@ -15,23 +15,23 @@
 //!
 //! Tables are independent: one that fails says so in the report, waits, and begins again from its table ([`table`]).
 
-mod apps;
+pub(crate) mod apps;
 mod batch;
 mod commit;
-mod entry;
-mod error;
-mod health;
-mod history;
+pub(crate) mod entry;
+pub(crate) mod error;
+pub(crate) mod health;
+pub(crate) mod history;
 mod index;
 mod leases;
-mod ledger;
-mod maintenance;
-mod position;
+pub(crate) mod ledger;
+pub(crate) mod maintenance;
+pub(crate) mod position;
 mod probes;
 mod reader;
-mod rejects;
-mod rows;
-mod schema;
+pub(crate) mod rejects;
+pub(crate) mod rows;
+pub(crate) mod schema;
 mod shards;
 mod table;
 
@@ -39,11 +39,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::CleanerConfig;
+use crate::batch::{Clock, Schedule, Scheduled, keep_counting, keep_to_schedule};
+use crate::config::{CleanedTable, CleanerConfig};
 use crate::lake::Lake;
 use crate::report::Teller;
 
@@ -88,17 +90,78 @@ pub async fn run_with(
     lake: Lake,
     sdk: &SdkConfig,
 ) -> Result<(), CleanerError> {
-    if !config.streaming {
+    run_by(config, folder, teller, stop, lake, sdk, Arc::new(OffsetDateTime::now_utc)).await
+}
+
+/// As [`run_with`], on a schedule by this clock.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_by(
+    config: CleanerConfig,
+    folder: &Path,
+    teller: Teller,
+    stop: CancellationToken,
+    lake: Lake,
+    sdk: &SdkConfig,
+    clock: Clock,
+) -> Result<(), CleanerError> {
+    let streams = |table: &&CleanedTable| config.streaming && table.stream.is_some();
+    let streaming = config.tables.iter().filter(streams).map(|table| table.name.clone());
+    let health = Health::new(teller.clone(), streaming);
+    let mut tasks = JoinSet::new();
+    keep_batches(&mut tasks, &config, &health, &lake, clock, &stop)?;
+    if config.streaming {
+        keep_streaming(&mut tasks, config, folder, &health, &lake, sdk, &stop)?;
+    } else if config.schedule.is_none() {
         teller.works("streaming is off");
         stop.cancelled().await;
-        return Ok(());
     }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // A defect: the agent starts the process again, which begins from the tables.
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    Ok(())
+}
+
+/// Batch cleaning on its schedule, and the counters of its tables.
+fn keep_batches(
+    tasks: &mut JoinSet<()>,
+    config: &CleanerConfig,
+    health: &Health,
+    lake: &Lake,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> Result<(), CleanerError> {
+    let tables: Vec<CleanedTable> = config.tables.iter().filter(|table| table.topic.is_some()).cloned().collect();
+    if !tables.is_empty() {
+        tasks.spawn(keep_counting(lake.clone(), tables.clone(), health.teller().clone(), stop.clone()));
+    }
+    if let Some(schedule) = &config.schedule {
+        let schedule: Schedule = schedule.parse()?;
+        let health = health.clone();
+        let tell = move |scheduled: Scheduled| health.batch(scheduled.said());
+        tasks.spawn(keep_to_schedule(lake.clone(), tables, schedule, clock, tell, stop.clone()));
+    }
+    Ok(())
+}
+
+fn keep_streaming(
+    tasks: &mut JoinSet<()>,
+    config: CleanerConfig,
+    folder: &Path,
+    health: &Health,
+    lake: &Lake,
+    sdk: &SdkConfig,
+    stop: &CancellationToken,
+) -> Result<(), CleanerError> {
     let holder = holder(folder).map_err(CleanerError::Folder)?;
-    let health = Health::new(teller, config.tables.iter().map(|table| table.name.clone()));
     let kinesis = aws_sdk_kinesis::Client::new(sdk);
     let config = Arc::new(config);
     let broom = Arc::new(Semaphore::new(1));
-    let mut tables = JoinSet::new();
     for table in &config.tables {
         let Some(stream) = &table.stream else { continue };
         let index = Index::open(&folder.join(format!("known-{}.redb", table.name)));
@@ -114,13 +177,7 @@ pub async fn run_with(
             broom: broom.clone(),
         };
         let stop = stop.clone();
-        tables.spawn(async move { job.keep_cleaning(index, &stop).await });
-    }
-    while let Some(ended) = tables.join_next().await {
-        if let Err(error) = ended {
-            // A defect: the agent starts the process again, which begins from the tables.
-            std::panic::resume_unwind(error.into_panic());
-        }
+        tasks.spawn(async move { job.keep_cleaning(index, &stop).await });
     }
     Ok(())
 }

@@ -27,6 +27,11 @@ impl Position {
         self.0
     }
 
+    /// The place of a line in an object of a chain, both counted from the chain's and the object's beginning.
+    pub(crate) fn of_line(object: i64, line: i64) -> Position {
+        Position([0, object.max(0), line.max(0)])
+    }
+
     /// `None` for numbers that [`Position::parts`] does not make.
     pub(crate) fn from_parts(parts: [i64; PARTS]) -> Option<Position> {
         parts.iter().all(|part| *part >= 0).then_some(Position(parts))

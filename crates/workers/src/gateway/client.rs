@@ -126,3 +126,31 @@ impl ProducerContext for Context {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::gateway::fake_broker::{is_signed, with_roles};
+    use crate::gateway::producer::Producer;
+    use crate::gateway::view::View;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn both_clients_show_a_token_by_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        for view in [false, true] {
+            let (brokers, mut authentications) = with_roles(folder.path()).await;
+            let teller = brokers.teller.clone();
+            let (mut producer, mut looker) = (None, None);
+            if view {
+                looker = Some(View::new(brokers, None).unwrap());
+            } else {
+                producer = Some(Producer::new(brokers).unwrap());
+            }
+            let shown = tokio::time::timeout(Duration::from_secs(20), authentications.recv()).await;
+            let shown = shown.unwrap_or_else(|_| panic!("nothing in 20 s: {:?}", teller.report().last_error));
+            assert!(is_signed(&shown.unwrap()));
+            tokio::task::spawn_blocking(move || drop((producer.take(), looker.take()))).await.unwrap();
+        }
+    }
+}

@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn what_means_something_stays() {
         let text = "{ \"b\" : 1.50e+3 ,\n\t\"a b\":\"x \\\" y\\\\\" , \"é\\u00e9\": [ ] }\r\n";
-        assert_eq!(compact(text), br#"{"b":1.50e+3,"a b":"x \" y\\","#.iter().chain("\"é\\u00e9\":[]}".as_bytes()).copied().collect::<Vec<_>>());
+        let tight = "{\"b\":1.50e+3,\"a b\":\"x \\\" y\\\\\",\"é\\u00e9\":[]}";
+        assert_eq!(compact(text).into_owned(), tight.as_bytes());
         assert!(matches!(compact(r#"{"a b":[1,2]}"#), Cow::Borrowed(_)));
     }
 
@@ -82,8 +83,8 @@ mod tests {
         fn any_spacing_becomes_none(value in any_json()) {
             let tight = serde_json::to_string(&value).unwrap();
             let spaced = serde_json::to_string_pretty(&value).unwrap();
-            prop_assert_eq!(compact(&spaced).as_ref(), tight.as_bytes());
-            prop_assert_eq!(compact(&tight).as_ref(), tight.as_bytes());
+            prop_assert_eq!(compact(&spaced).into_owned(), tight.as_bytes());
+            prop_assert_eq!(compact(&tight).into_owned(), tight.as_bytes());
         }
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A record is acknowledged by all in-sync replicas before its caller hears of success. What is under way is bounded in
-//! bytes, records and connections ([`budget`](BYTES)): whoever comes when that is used up is told to come again. The gateway
+//! bytes, records and connections: whoever comes when that is used up is told to come again. The gateway
 //! keeps nothing but its counters: a caller without an answer has to send again, and may so write twice.
 
 mod answer;
@@ -16,6 +16,8 @@ mod compact;
 mod configs;
 mod counts;
 mod diagnose;
+#[cfg(test)]
+mod fake_broker;
 mod media;
 mod metrics;
 mod outcome;

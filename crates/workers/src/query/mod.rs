@@ -160,7 +160,8 @@ pub async fn check(sql: &str, tables: &[(&str, SchemaRef)]) -> Result<SchemaRef,
     Ok(Arc::clone(plan.schema().inner()))
 }
 
-/// The columns of the table of rejects. `source` is the stream that a record came from.
+/// The columns of the table of rejects. `source` is the stream that a record came from, with its shard and sequence number;
+/// or the topic, with the key of the object (`shard`) and the line in it (`sequence`).
 pub fn rejects_schema() -> SchemaRef {
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
     let text = |name: &str| Field::new(name, DataType::Utf8, true);

@@ -231,7 +231,7 @@ async fn what_waits_for_a_path_is_bounded() {
         Api::start(move |seen| if seen.topic().is_some() && gone.load(SeqCst) { Act::Say(429, "") } else { Act::Take })
             .await;
     let folder = tempfile::tempdir().unwrap();
-    let config = both(&api.url, 12_000);
+    let config = both(&api.url, 10_100);
     let bound = 10_000 + u64::from(config.concurrency);
     let emulator = Emulator::start(config.clone(), folder.path());
     emulator.until("held up", |report| all(report, "accepted") == bound).await;
@@ -243,6 +243,6 @@ async fn what_waits_for_a_path_is_bounded() {
     away.store(false, SeqCst);
     let report = emulator.done().await;
     reconciles(&report, &api);
-    assert_eq!((all(&report, "accepted"), all(&report, "kafka_accepted")), (12_000, 12_000));
+    assert_eq!((all(&report, "accepted"), all(&report, "kafka_accepted")), (10_100, 10_100));
     emulator.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use reqwest::Method;
 use serde_json::json;
 
@@ -123,6 +124,43 @@ async fn it_waits_for_brokers_and_for_topics() {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while gateway.post(path, JSON, ONE).await.0 != 200 {
         assert!(tokio::time::Instant::now() < deadline, "the topic is not known after 20 s");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brokers_refuse_is_told_by_its_kind() {
+    let brokers = brokers();
+    let gateway = Gateway::start(&brokers).await;
+    for (refusal, status, code) in [
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 413, 41301),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 403, 40301),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD, 422, 42200),
+    ] {
+        brokers.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+        let (answered, told) = gateway.post("/topics/s.pin", JSON, ONE).await;
+        assert_eq!((answered, told["error_code"].as_u64()), (status, Some(code)), "{told}");
+    }
+    // The client tries that again by itself.
+    brokers.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS]);
+    assert_eq!(gateway.post("/topics/s.pin", JSON, ONE).await.0, 200);
+    let report = gateway.until("counted", |report| report.counters["pin"]["accepted"] == 1).await;
+    assert_eq!((report.counters["pin"]["refused"], report.counters["pin"]["failed"]), (3, 0));
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_cannot_go_on_is_replaced() {
+    let brokers = brokers();
+    let gateway = Gateway::start(&brokers).await;
+    assert_eq!(gateway.post("/topics/s.pin", JSON, ONE).await.0, 200);
+    // Fatal to an idempotent producer that has nothing else under way (librdkafka, INTRODUCTION.md).
+    brokers.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    let (status, told) = gateway.post("/topics/s.pin", JSON, ONE).await;
+    assert_eq!((status, told["error_code"].as_u64()), (500, Some(50003)), "{told}");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while gateway.post("/topics/s.pin", JSON, ONE).await.0 != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", gateway.teller.report());
     }
     gateway.end().await;
 }

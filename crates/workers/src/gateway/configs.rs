@@ -180,4 +180,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::gateway::fake_broker::{answer, is_signed, plaintext, with_roles};
+
+    #[tokio::test]
+    async fn configurations_are_told_by_the_first_broker_that_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let brokers = plaintext(format!("{gone}, {}", listener.local_addr().unwrap()));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                while answer(&mut stream).await.is_some() {}
+            }
+        });
+        let configs = of_topic(&brokers, "s.pin").await.unwrap();
+        assert_eq!(configs, BTreeMap::from([("retention.ms".to_owned(), Some("604800000".to_owned()))]));
+        let refused = of_topic(&brokers, "denied").await.unwrap_err();
+        assert_eq!(refused.to_string(), "a broker refuses: not for you");
+    }
+
+    #[tokio::test]
+    async fn brokers_that_know_roles_are_shown_a_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let (brokers, mut authentications) = with_roles(folder.path()).await;
+        assert_eq!(of_topic(&brokers, "s.pin").await.unwrap().len(), 1);
+        assert!(is_signed(&authentications.recv().await.unwrap()));
+    }
+}
