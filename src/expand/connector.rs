@@ -62,16 +62,33 @@ fn group_address() -> Address {
     Address::new("ec2/security_group", "connector")
 }
 
-fn archive_address() -> Address {
-    Address::new("s3/object", "plugin")
+/// What never changes has the hash of its content in its address: other content is another resource beside it, to which the
+/// connector moves before the old one goes (ADR 011).
+fn of_content(kind: &str, name: &str, sha256: &str) -> Address {
+    match short(sha256) {
+        "" => Address::new(kind, name),
+        hash => Address::new(kind, format!("{name}.{hash}")),
+    }
 }
 
-fn plugin_address() -> Address {
-    Address::new("msk_connect/plugin", "s3")
+fn archive_address(facts: &Facts) -> Address {
+    of_content("s3/object", "plugin", plugin_hash(facts))
+}
+
+fn plugin_address(facts: &Facts) -> Address {
+    of_content("msk_connect/plugin", "s3", plugin_hash(facts))
 }
 
 fn worker_address() -> Address {
-    Address::new("msk_connect/worker_configuration", "s3")
+    of_content("msk_connect/worker_configuration", "s3", &worker_hash())
+}
+
+fn plugin_hash(facts: &Facts) -> &str {
+    facts.plugin.as_ref().map_or("", |plugin| &plugin.sha256)
+}
+
+fn worker_hash() -> String {
+    hex::encode(Sha256::digest(WORKER))
 }
 
 fn endpoint_address() -> Address {
@@ -85,7 +102,7 @@ fn archive_key(facts: &Facts) -> String {
 }
 
 fn archive(stack: &Stack, connector: &Connector, facts: &Facts) -> Node {
-    let address = archive_address();
+    let address = archive_address(facts);
     let plugin = facts.plugin.as_ref();
     let inputs = ObjectInputs {
         bucket: lake::name(stack),
@@ -108,17 +125,17 @@ fn plugin(stack: &Stack, connector: &Connector, facts: &Facts) -> Node {
     let inputs = PluginInputs {
         name: format!("{}-s3-{}", *stack.name, short(sha256)),
         bucket: lake::name(stack),
-        key: Input::output(archive_address(), "key"),
+        key: Input::output(archive_address(facts), "key"),
         content_type: if jar { "JAR" } else { "ZIP" }.to_owned(),
         description: format!("The S3 sink of the stack {}", *stack.name),
-        tags: tags(stack, &plugin_address()),
+        tags: tags(stack, &plugin_address(facts)),
     };
-    node(stack, plugin_address(), &inputs, BTreeSet::new(), connector.place)
+    node(stack, plugin_address(facts), &inputs, BTreeSet::new(), connector.place)
 }
 
 fn worker_configuration(stack: &Stack, connector: &Connector) -> Node {
     let inputs = WorkerConfigurationInputs {
-        name: format!("{}-{}", *stack.name, short(&hex::encode(Sha256::digest(WORKER)))),
+        name: format!("{}-{}", *stack.name, short(&worker_hash())),
         properties: WORKER.to_owned(),
         description: format!("The workers of the connector of the stack {}", *stack.name),
         tags: tags(stack, &worker_address()),
@@ -224,8 +241,8 @@ fn sink(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) -> N
         name: names::connector(stack),
         description: format!("Writes the topics of the stack {} to its lake", *stack.name),
         plugin: PluginRef {
-            arn: Input::output(plugin_address(), "arn"),
-            revision: Input::output(plugin_address(), "revision"),
+            arn: Input::output(plugin_address(facts), "arn"),
+            revision: Input::output(plugin_address(facts), "revision"),
         },
         worker_configuration: Some(PluginRef {
             arn: Input::output(worker_address(), "arn"),

@@ -1,7 +1,7 @@
 //! Amazon MSK Connect: connectors, and the plugins and worker configurations that they run with.
 //!
 //! Plugins and worker configurations never change: other content is another object, under another name and address
-//! ([ADR 9](../../../docs/adr/009-content-in-the-address.md)), so that a connector can move from the old one to the new one
+//! (ADR 11), so that a connector can move from the old one to the new one
 //! before the old one goes.
 
 pub mod connector;
