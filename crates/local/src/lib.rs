@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod credentials;
 mod execute_api;
+pub mod kafka;
 pub mod log;
 mod machine;
 mod private_file;

@@ -14,10 +14,13 @@ const CHECKED_FROM: usize = 8;
 /// No record is larger: a length beyond it is damage, not a reason to ask for gigabytes of memory.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 
+/// How many offsets a payload takes: 1, or more where a payload is itself a batch of records. Never 0.
+pub type Span = fn(&[u8]) -> u64;
+
 /// A record as it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record<'a> {
-    /// Its place in the log, counting from 0 without holes.
+    /// Its place in the log: that of the record before, and as many further as that one spans.
     pub offset: u64,
     /// Milliseconds since the epoch; never less than that of the record before.
     pub timestamp: i64,
@@ -81,15 +84,17 @@ impl Batch {
         *self = kept;
     }
 
-    /// Writes the headers: the first record gets `first_offset`.
-    pub(super) fn seal(&mut self, first_offset: u64, timestamp: i64) -> &[u8] {
+    /// Writes the headers: the first record gets `first_offset`, each further one what those before it span.
+    pub(super) fn seal(&mut self, first_offset: u64, timestamp: i64, span: Span) -> &[u8] {
+        let mut offset = first_offset;
         for number in 0..self.starts.len() {
             let (start, end) = (self.starts[number], self.end(number));
             let frame = &mut self.bytes[start..end];
             // A payload over 4 GiB is refused by `append` before this.
             let length = u32::try_from(frame.len() - HEADER_BYTES).unwrap_or(u32::MAX);
             frame[0..4].copy_from_slice(&length.to_le_bytes());
-            frame[8..16].copy_from_slice(&(first_offset + number as u64).to_le_bytes());
+            frame[8..16].copy_from_slice(&offset.to_le_bytes());
+            offset += span(&frame[HEADER_BYTES..]);
             frame[16..24].copy_from_slice(&timestamp.to_le_bytes());
             let checksum = checksum(&frame[0..4], &frame[CHECKED_FROM..]);
             frame[4..8].copy_from_slice(&checksum.to_le_bytes());
@@ -97,9 +102,20 @@ impl Batch {
         &self.bytes
     }
 
-    /// Where each record begins.
-    pub(super) fn starts(&self) -> &[usize] {
-        &self.starts
+    /// The offset and the place of each record, once it is sealed.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.starts.iter().map(|start| {
+            let mut offset = [0; 8];
+            offset.copy_from_slice(&self.bytes[start + 8..start + 16]);
+            (u64::from_le_bytes(offset), *start)
+        })
+    }
+
+    /// How many offsets all of it takes.
+    pub(super) fn span(&self, span: Span) -> u64 {
+        (0..self.starts.len())
+            .map(|number| span(&self.bytes[self.starts[number] + HEADER_BYTES..self.end(number)]))
+            .sum()
     }
 
     pub(super) fn byte_len(&self) -> usize {

@@ -1,8 +1,8 @@
-//! The segment log under Kinesis shards (and later Kafka partitions).
+//! The segment log under Kinesis shards and Kafka partitions.
 //!
 //! A [`SegmentLog`] is one folder of files, each holding a run of records and named after the offset of the first.
 //! Records are only ever appended to the last file; when that is full it is synced and the next one begins. The log
-//! knows nothing of what it holds: a payload is bytes.
+//! knows nothing of what it holds: a payload is bytes, and takes one offset or as many as [`LogOptions::span`] says.
 //!
 //! * **What an answer means.** [`SegmentLog::append`] returns when the kernel has the bytes, so an acknowledged record
 //!   survives the death of this process at any moment. It survives the death of the *machine* once it was synced:
@@ -28,7 +28,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use frame::{Batch, Record};
+pub use frame::{Batch, Record, Span};
 pub use handles::FileHandles;
 pub use segment_log::{Appended, LogOptions, SegmentLog};
 

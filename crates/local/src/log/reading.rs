@@ -10,11 +10,12 @@ use super::segment::Segment;
 use super::segment_log::SegmentLog;
 
 impl SegmentLog {
-    /// Visits records from `offset` (or the oldest that is left) up to the end at the time of the call, or until
+    /// Visits records from the one that holds `offset` (or the oldest that is left) on, up to the end at the time of the call, or until
     /// `visit` breaks; a record it breaks at counts as not read. Returns the offset to go on from.
     ///
     /// The payload is lent from the read buffer: what to keep, the visitor copies.
     pub fn read(&self, offset: u64, mut visit: impl FnMut(Record<'_>) -> ControlFlow<()>) -> Result<u64, LogError> {
+        let span = self.span;
         let end = self.end_offset();
         let mut next = offset.max(self.start_offset());
         while next < end {
@@ -22,13 +23,14 @@ impl SegmentLog {
             let before = next;
             let scanned = segment.position_of(next).and_then(|position| {
                 segment.scan(position, |record, _| {
-                    if record.offset < next {
+                    let behind = record.offset + span(record.payload);
+                    if behind <= next {
                         return true;
                     }
                     if record.offset >= end || visit(record).is_break() {
                         return false;
                     }
-                    next = record.offset + 1;
+                    next = behind;
                     true
                 })
             });

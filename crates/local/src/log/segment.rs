@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::frame::{Batch, Decoded, HEADER_BYTES, Record, decode};
+use super::frame::{Batch, Decoded, HEADER_BYTES, Record, Span, decode};
 use super::handles::{FileHandles, FileSlot};
 use super::index::{Mark, SparseIndex};
 use super::{LogError, lock};
@@ -102,7 +102,7 @@ impl Segment {
     }
 
     /// Reads all of it, builds the index and cuts off a torn tail. For the last segment of a log that is being opened.
-    pub(super) fn recover(&self) -> Result<Scanned, LogError> {
+    pub(super) fn recover(&self, span: Span) -> Result<Scanned, LogError> {
         let (mut next_offset, mut last_timestamp) = (self.base_offset, i64::MIN);
         let mut first_timestamp = NO_TIMESTAMP;
         let mut index = SparseIndex::default();
@@ -113,7 +113,7 @@ impl Segment {
             }
             index.note(Mark { offset: record.offset, timestamp: record.timestamp, position });
             first_timestamp = first_timestamp.min(record.timestamp);
-            next_offset += 1;
+            next_offset += span(record.payload);
             last_timestamp = record.timestamp;
             true
         })?;
@@ -163,10 +163,16 @@ impl Segment {
     }
 
     /// Writes at the end and publishes it. On failure the file is as long as before.
-    pub(super) fn append(&self, batch: &mut Batch, first_offset: u64, timestamp: i64) -> Result<(), LogError> {
+    pub(super) fn append(
+        &self,
+        batch: &mut Batch,
+        first_offset: u64,
+        timestamp: i64,
+        span: Span,
+    ) -> Result<(), LogError> {
         let file = self.file()?;
         let at = self.length();
-        let bytes = batch.seal(first_offset, timestamp);
+        let bytes = batch.seal(first_offset, timestamp, span);
         if let Err(source) = file.write_all_at(bytes, at) {
             // What was written of it must not come back as a record at the next start. Should this fail as well
             // (it only ever shortens the file), the next append overwrites the bytes.
@@ -174,8 +180,8 @@ impl Segment {
             return Err(LogError::io("append to", self.path(), source));
         }
         if let Some(index) = &mut *lock(&self.index) {
-            for (number, start) in batch.starts().iter().enumerate() {
-                index.note(Mark { offset: first_offset + number as u64, timestamp, position: at + *start as u64 });
+            for (offset, start) in batch.places() {
+                index.note(Mark { offset, timestamp, position: at + start as u64 });
             }
         }
         if at == 0 {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::frame::{Batch, MAX_PAYLOAD_BYTES};
+use super::frame::{Batch, MAX_PAYLOAD_BYTES, Span};
 use super::handles::FileHandles;
 use super::segment::Segment;
 use super::{LogError, lock};
@@ -14,11 +14,13 @@ use super::{LogError, lock};
 pub struct LogOptions {
     /// A segment is full when another batch would make it longer. Opening a log reads its last segment.
     pub segment_bytes: u64,
+    /// How many offsets a payload takes.
+    pub span: Span,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { segment_bytes: 16 << 20 }
+        LogOptions { segment_bytes: 16 << 20, span: |_| 1 }
     }
 }
 
@@ -35,7 +37,8 @@ pub struct Appended {
 #[derive(Debug)]
 pub struct SegmentLog {
     folder: PathBuf,
-    options: LogOptions,
+    pub(super) span: Span,
+    segment_bytes: AtomicU64,
     handles: Arc<FileHandles>,
     /// Held for as long as an append takes; readers never take it.
     appender: Mutex<Appender>,
@@ -64,7 +67,7 @@ impl SegmentLog {
         }
         let (mut end_offset, mut last_timestamp, mut dirty) = (0, i64::MIN, false);
         if let Some(last) = segments.last() {
-            let scanned = last.recover()?;
+            let scanned = last.recover(options.span)?;
             end_offset = scanned.next_offset;
             last_timestamp = scanned.last_timestamp;
             dirty = scanned.truncated;
@@ -79,7 +82,8 @@ impl SegmentLog {
         }
         Ok(SegmentLog {
             folder: folder.to_owned(),
-            options,
+            span: options.span,
+            segment_bytes: AtomicU64::new(options.segment_bytes),
             handles: Arc::clone(handles),
             appender: Mutex::new(Appender { last_timestamp }),
             segments: RwLock::new(segments),
@@ -102,10 +106,15 @@ impl SegmentLog {
             return Err(LogError::io("append to", &self.folder, source));
         }
         let segment = self.segment_for(first_offset, batch.byte_len() as u64)?;
-        segment.append(batch, first_offset, timestamp)?;
+        segment.append(batch, first_offset, timestamp, self.span)?;
         appender.last_timestamp = timestamp;
-        self.end_offset.store(first_offset + batch.len() as u64, Ordering::Release);
+        self.end_offset.store(first_offset + batch.span(self.span), Ordering::Release);
         Ok(Appended { first_offset, timestamp })
+    }
+
+    /// Says from when on a segment is full.
+    pub fn set_segment_bytes(&self, bytes: u64) {
+        self.segment_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Marks the log as having unsynced records; true for the first to say so since the last [`SegmentLog::sync`].
@@ -140,13 +149,46 @@ impl SegmentLog {
     /// Drops the segments of which every record is older than `timestamp`; returns how many. The last one stays: the
     /// next offset is read from it when the log is opened.
     pub fn drop_before(&self, timestamp: i64) -> Result<usize, LogError> {
+        // Timestamps never fall, so all before a segment is as old as its first record, or older.
+        self.drop_oldest(|segments| {
+            let older = |segment: &Arc<Segment>| segment.first_timestamp().is_some_and(|first| first < timestamp);
+            segments.iter().rposition(older).unwrap_or(0)
+        })
+    }
+
+    /// Drops the segments of which every record lies before `offset`; returns how many. The last one stays.
+    pub fn drop_until(&self, offset: u64) -> Result<usize, LogError> {
+        self.drop_oldest(|segments| segments.iter().rposition(|segment| segment.base_offset <= offset).unwrap_or(0))
+    }
+
+    /// Drops the oldest segments as long as those that stay have `bytes` at least; returns how many.
+    pub fn drop_beyond(&self, bytes: u64) -> Result<usize, LogError> {
+        self.drop_oldest(|segments| {
+            let mut kept = 0;
+            let first = segments.iter().rposition(|segment| {
+                kept += segment.length();
+                kept >= bytes
+            });
+            first.unwrap_or(0)
+        })
+    }
+
+    /// Where the segment before the last begins: what was appended lately is behind it.
+    pub fn recent_offset(&self) -> u64 {
+        self.read_segments(|segments| {
+            segments.iter().rev().take(2).next_back().map_or(0, |segment| segment.base_offset)
+        })
+    }
+
+    /// Bytes on disk.
+    pub fn byte_len(&self) -> u64 {
+        self.read_segments(|segments| segments.iter().map(|segment| segment.length()).sum())
+    }
+
+    fn drop_oldest(&self, count: impl FnOnce(&[Arc<Segment>]) -> usize) -> Result<usize, LogError> {
         let old: Vec<Arc<Segment>> = {
             let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-            // Timestamps never fall, so all before a segment is as old as its first record, or older.
-            let keep_from = segments
-                .iter()
-                .rposition(|segment| segment.first_timestamp().is_some_and(|first| first < timestamp))
-                .unwrap_or(0);
+            let keep_from = count(&segments).min(segments.len().saturating_sub(1));
             segments.drain(..keep_from).collect()
         };
         for segment in &old {
@@ -180,7 +222,7 @@ impl SegmentLog {
     fn segment_for(&self, first_offset: u64, bytes: u64) -> Result<Arc<Segment>, LogError> {
         let last = self.read_segments(|segments| segments.last().cloned());
         if let Some(last) = last {
-            if last.length() == 0 || last.length() + bytes <= self.options.segment_bytes {
+            if last.length() == 0 || last.length() + bytes <= self.segment_bytes.load(Ordering::Relaxed) {
                 return Ok(last);
             }
             // Only the last segment may be torn by a power cut: it is the only one that is checked at the next start.

@@ -12,7 +12,7 @@ use super::*;
 type Read = Vec<(u64, i64, Vec<u8>)>;
 
 fn open(folder: &Path, segment_bytes: u64) -> SegmentLog {
-    SegmentLog::open(folder, LogOptions { segment_bytes }, &FileHandles::new(8)).unwrap()
+    SegmentLog::open(folder, LogOptions { segment_bytes, ..LogOptions::default() }, &FileHandles::new(8)).unwrap()
 }
 
 fn append(log: &SegmentLog, payloads: &[&[u8]], now: i64) -> Appended {
@@ -229,6 +229,48 @@ fn a_batch_keeps_what_it_is_told_to() {
     let log = open(folder.path(), 100);
     log.append(&mut batch, 1).unwrap();
     assert_eq!(read_from(&log, 0), [(0, 1, b"a".to_vec()), (1, 1, b"c".to_vec())]);
+}
+
+/// A payload's first byte says how many offsets it takes.
+fn open_spanning(folder: &Path, segment_bytes: u64) -> SegmentLog {
+    let span = |payload: &[u8]| u64::from(payload.first().copied().unwrap_or(1)).max(1);
+    SegmentLog::open(folder, LogOptions { segment_bytes, span }, &FileHandles::new(8)).unwrap()
+}
+
+#[test]
+fn a_payload_that_spans_offsets_is_found_by_any_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open_spanning(folder.path(), 100);
+    append(&log, &[&[3], &[1], &[5]], 1);
+    append(&log, &[&[2, 0], &[4]], 2);
+    assert_eq!(log.end_offset(), 15);
+    let starts = [0, 0, 0, 3, 4, 4, 4, 4, 4, 9, 9, 11, 11, 11, 11];
+    for log in [log, open_spanning(folder.path(), 100)] {
+        assert_eq!(log.end_offset(), 15);
+        for (offset, start) in starts.iter().enumerate() {
+            assert_eq!(offsets(&read_from(&log, offset as u64))[0], *start, "{offset}");
+        }
+    }
+}
+
+#[test]
+fn drops_what_lies_before_an_offset_or_beyond_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), 200);
+    for now in 0..30 {
+        append(&log, &[&[1; 50]], now);
+    }
+    log.drop_until(11).unwrap();
+    let start = log.start_offset();
+    assert!(start > 8 && start <= 11, "{start}");
+    let bytes = log.byte_len();
+    assert_eq!(log.drop_beyond(bytes).unwrap(), 0);
+    assert_eq!(log.drop_beyond(bytes - 1).unwrap(), 0);
+    assert!(log.drop_beyond(bytes / 2).unwrap() > 0);
+    assert!(log.byte_len() >= bytes / 2 && log.byte_len() < bytes, "{}", log.byte_len());
+    log.drop_beyond(0).unwrap();
+    assert_eq!(log.end_offset(), 30);
+    assert!(log.start_offset() < 30 && log.recent_offset() == log.start_offset());
 }
 
 proptest! {
