@@ -12,7 +12,6 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::Notify;
 
 use super::outcome::Outcome;
 use super::pending::Ticket;
@@ -61,7 +60,7 @@ impl Brokers {
     /// What a client of its own tells to.
     pub(super) fn context(&self) -> Context {
         let said = Mutex::new(None);
-        Context { tokens: self.tokens.clone(), teller: self.teller.clone(), fatal: Arc::default(), said }
+        Context { tokens: self.tokens.clone(), teller: self.teller.clone(), said }
     }
 }
 
@@ -69,8 +68,6 @@ impl Brokers {
 pub(super) struct Context {
     tokens: Option<Arc<Tokens>>,
     teller: Teller,
-    /// Told when the client cannot go on: another has to take its place.
-    pub(super) fatal: Arc<Notify>,
     said: Mutex<Option<Instant>>,
 }
 
@@ -97,9 +94,6 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.complain(&format!("Kafka: {error}: {reason}"));
         self.teller.stumbled(format!("Kafka: {reason}"));
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.fatal.notify_one();
-        }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {

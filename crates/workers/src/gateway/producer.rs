@@ -24,6 +24,8 @@ const QUEUE_KIB: &str = "131072";
 const QUEUE_RECORDS: &str = "200000";
 /// The largest batch; how large a record may be is for the topic to say.
 const MESSAGE_BYTES: &str = "20000000";
+/// How often it is looked whether the producer can go on.
+const LOOKED: Duration = Duration::from_millis(250);
 /// A producer that cannot be made is tried again after this.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,8 +68,10 @@ impl Producer {
     /// it could not say any more whether a record is there once.
     pub(super) async fn replace_when_fatal(&self) -> std::convert::Infallible {
         loop {
-            let fatal = self.inner().client().context().fatal.clone();
-            fatal.notified().await;
+            tokio::time::sleep(LOOKED).await;
+            if self.inner().client().fatal_error().is_none() {
+                continue;
+            }
             let fresh = loop {
                 match connect(&self.brokers) {
                     Ok(fresh) => break Arc::new(fresh),

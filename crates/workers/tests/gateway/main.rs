@@ -4,5 +4,6 @@
 mod produce;
 mod refusals;
 mod resources;
+mod roles;
 mod trouble;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -66,12 +67,21 @@ impl Gateway {
     }
 
     pub(crate) async fn with(config: GatewayConfig, folder: TempDir) -> Gateway {
+        Gateway::around(config, folder, SdkConfig::builder().build(), None).await
+    }
+
+    pub(crate) async fn around(
+        config: GatewayConfig,
+        folder: TempDir,
+        sdk: SdkConfig,
+        authority: Option<PathBuf>,
+    ) -> Gateway {
         // Another test may have installed it already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (teller, stop) = (Teller::default(), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let around = Around { listener, sdk: SdkConfig::builder().build(), authority: None };
+        let around = Around { listener, sdk, authority };
         let (told, stopped, path) = (teller.clone(), stop.clone(), folder.path().to_owned());
         let task = tokio::spawn(async move { run_with(config, &path, told, stopped, around).await });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
