@@ -47,16 +47,19 @@ impl Network {
 
     /// Its subnets, in the order of the zones.
     pub(super) fn subnets(&self) -> Vec<Subnet> {
-        let subnet = |(index, letter): (u8, char)| {
+        // In us-east-1 some services are not in the third zone (MSK: `BrokerNodeGroupInfo`, Amazon MSK API reference). As in
+        // most accounts of AWS, three letters of this one stand for zones that have all.
+        let numbers: [u8; 3] = if self.region == "us-east-1" { [1, 2, 4] } else { [1, 2, 3] };
+        let subnet = |((index, letter), number): ((u8, char), u8)| {
             let zone = format!("{}{letter}", self.region);
             Subnet {
                 id: ids::SUBNET.fixed_id(&self.region, &zone),
-                zone_id: format!("{}-az{}", short_name(&self.region), index + 1),
+                zone_id: format!("{}-az{number}", short_name(&self.region)),
                 zone,
                 first: Ipv4Addr::new(172, 31, index * 16, 0),
             }
         };
-        (0u8..).zip(ZONES).map(subnet).collect()
+        (0u8..).zip(ZONES).zip(numbers).map(subnet).collect()
     }
 
     /// The subnet of that id.
