@@ -31,20 +31,24 @@ def program():
 
 
 @pytest.fixture(scope="session")
-def environment(request, tmp_path_factory):
+def cloud(program, tmp_path_factory):
+    cloud = Cloud(program, tmp_path_factory.mktemp("state"), "--settle-ms", "100").start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def environment(request):
     """What a shell would have after `eval "$(pinfra local status --env)"`, and nothing else of AWS's."""
     if endpoint := os.environ.get("INTEROP_ENDPOINT"):
-        yield {
+        return {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        return
-    cloud = Cloud(request.getfixturevalue("program"), tmp_path_factory.mktemp("state"), "--settle-ms", "100").start()
-    yield cloud.environment
-    cloud.stop()
+    return request.getfixturevalue("cloud").environment
 
 
 @pytest.fixture(scope="session")
