@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::objects;
+use super::{judge, objects};
 use crate::chaos::{Dice, Victim, kill, progress, setting};
 use crate::pipeline::{NAME, Pipeline, TABLES, Ways};
 use crate::streaming::judge::{reconciled, records};
@@ -74,5 +74,6 @@ async fn every_acknowledged_event_is_in_s3_and_none_is_twice_in_a_table() {
         assert_eq!(keys.len(), batch.len(), "{table}: a row is there twice");
         assert!(batch.len() as u64 > rounds * PROGRESS, "{table}: {counts:?}");
     }
-    println!("{rounds} rounds, seed {seed}, {:?}: {counts:?}", started.elapsed());
+    let batch = judge::reconciled(&pipeline);
+    println!("{rounds} rounds, seed {seed}, {:?}\nstream: {counts:?}\nbatch: {batch:?}", started.elapsed());
 }

@@ -2,6 +2,7 @@
 //! beside the streaming path, which the same events take.
 
 mod existing;
+mod judge;
 mod kills;
 mod objects;
 mod path;

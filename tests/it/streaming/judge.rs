@@ -14,18 +14,21 @@ use crate::pipeline::{NAME, Pipeline, TABLES};
 /// The counts of one table.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
-/// Whether the emulator is done and all that was posted has been read.
+/// Whether the emulator is done and all that was posted has been read from the streams, and is in S3 on the batch path.
 pub(crate) fn is_through(status: &Value) -> bool {
     let workers = status["workers"].as_array().unwrap();
     let done = workers.iter().any(|worker| {
         worker["name"] == "emulator" && worker["condition"].as_str().is_some_and(|doing| doing.starts_with("done"))
     });
     let events = status["events"].as_array().unwrap();
-    let read = |event: &Value| event["counts"]["read"].as_u64() >= event["counts"]["accepted"].as_u64();
-    done && status["healthy"] == true && !events.is_empty() && events.iter().all(read)
+    let arrived = |event: &Value| {
+        let last = if event["path"] == "stream" { "read" } else { "in_s3" };
+        event["counts"][last].as_u64() >= event["counts"]["accepted"].as_u64()
+    };
+    done && status["healthy"] == true && !events.is_empty() && events.iter().all(arrived)
 }
 
-/// Waits until all is read and judges. Returns the counts of each table.
+/// Waits until all is read from the streams and judges. Returns the counts of each table on that path.
 pub(crate) async fn reconciled(pipeline: &Pipeline) -> BTreeMap<String, Counts> {
     pipeline.status_when("through", is_through);
     // A shard keeps the order: when the probe is through, so is all that came before it.
@@ -37,11 +40,11 @@ pub(crate) async fn reconciled(pipeline: &Pipeline) -> BTreeMap<String, Counts> 
     }
     // The heartbeat is a second or two behind.
     let told = pipeline.status_when("told in the heartbeat", |status| {
-        TABLES.iter().all(|table| counts(status, table)["read"] >= streams[table].len() as u64)
+        TABLES.iter().all(|table| counts(status, "stream", table)["read"] >= streams[table].len() as u64)
     });
     let mut judged = BTreeMap::new();
     for table in TABLES {
-        let counts = counts(&told, table);
+        let counts = counts(&told, "stream", table);
         judge(pipeline, table, &counts, &streams[table]);
         judged.insert(table.to_owned(), counts);
     }
@@ -63,10 +66,11 @@ fn judge(pipeline: &Pipeline, table: &str, counts: &Counts, records: &[Vec<u8>])
     assert_eq!((count("rows"), count("rejected")), (rows, 0), "{table}: {counts:?}");
 }
 
-/// The counts of one table as `status` has them.
-pub(crate) fn counts(status: &Value, table: &str) -> Counts {
+/// The counts of one table on one path as `status` has them.
+pub(crate) fn counts(status: &Value, path: &str, table: &str) -> Counts {
     let events = status["events"].as_array().unwrap();
-    let event = events.iter().find(|event| event["table"] == table).unwrap_or_else(|| panic!("{table}: {status:#}"));
+    let event = events.iter().find(|event| event["path"] == path && event["table"] == table);
+    let event = event.unwrap_or_else(|| panic!("{path}, {table}: {status:#}"));
     assert_eq!(event["adds_up"], true, "{event:#}");
     let counts = event["counts"].as_object().unwrap();
     counts.iter().filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect()

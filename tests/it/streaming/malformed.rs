@@ -123,8 +123,8 @@ async fn what_is_no_event_is_refused_or_rejected_and_stops_nobody() {
 
     pipeline.sandbox.ok(&["verify", NAME]);
     let expected = reasons.len() as u64;
-    let told = pipeline.status_when("read", |status| counts(status, "pin")["read"] >= fine + expected + 2);
-    let counts = counts(&told, "pin");
+    let told = pipeline.status_when("read", |status| counts(status, "stream", "pin")["read"] >= fine + expected + 2);
+    let counts = counts(&told, "stream", "pin");
     assert_eq!((counts["rows"], counts["rejected"], counts["duplicates"]), (fine + 2, expected, 0), "{counts:?}");
     assert_eq!(pipeline.number("SELECT count(*) FROM pin WHERE title = 'fine'"), fine);
     assert_eq!(pipeline.number("SELECT max(length(title)) FROM pin"), MIB as u64 - 100);

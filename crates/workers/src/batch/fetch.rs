@@ -117,3 +117,37 @@ async fn fetch(store: Arc<dyn ObjectStore>, url: Url, wanted: Wanted) -> Result<
         Err(source) => Err(TableError::Object { doing: "read", source }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+
+    use super::*;
+
+    /// The sink writes its last object anew when it was killed before it had committed it.
+    #[tokio::test]
+    async fn an_object_is_read_as_it_was_listed_or_not_at_all() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let key = Path::parse("topics/t/partition=0/t+0+0000000000.json").unwrap();
+        let url = Url::parse("s3://lake/tables/batch/t").unwrap();
+        let read = async |meanwhile: Option<&'static str>| {
+            store.put(&key, "1\n2\n".into()).await.unwrap();
+            let mut listing = Listing::new(store.clone(), "t", HashMap::new());
+            let first = listing.next().await.unwrap().unwrap();
+            if let Some(lines) = meanwhile {
+                store.put(&key, lines.into()).await.unwrap();
+            }
+            let pieces = pieces(store.clone(), url.clone(), listing.from(first), 1_000, Arc::default());
+            pieces.map_ok(|piece| piece.bytes).try_collect::<Vec<_>>().await
+        };
+        assert_eq!(read(None).await.unwrap(), ["1\n2\n"]);
+        for anew in ["1\n2\n3\n", "1\n", "3\n4\n"] {
+            let read = read(Some(anew)).await;
+            assert!(matches!(read, Err(TableError::Disturbed { .. })), "{anew:?}: {read:?}");
+        }
+    }
+}

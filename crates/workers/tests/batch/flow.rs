@@ -81,6 +81,27 @@ async fn an_object_that_grew_is_read_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_became_shorter_is_no_loss_and_what_it_had_is_not_there_twice() {
+    let world = World::new();
+    let lake = world.lake("lake").await;
+    let lines = |of: std::ops::Range<usize>| of.map(|n| format!("{{\"index\":{n}}}\n")).collect::<String>();
+    put(&lake, 0, 0, &lines(0..5)).await;
+    assert_eq!(counted(run(&lake, often()).await.unwrap()), [1, 5, 5, 0, 0, 0]);
+    // Its offset was not committed, and its time came earlier when it was written anew.
+    put(&lake, 0, 0, &lines(0..2)).await;
+    assert_eq!(counted(run(&lake, often()).await.unwrap()), [1, 0, 0, 0, 0, 0]);
+    put(&lake, 0, 2, &lines(2..7)).await;
+    assert_eq!(counted(run(&lake, often()).await.unwrap()), [1, 5, 2, 0, 3, 0]);
+    assert_eq!(rows(&lake).await.iter().map(|row| row.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+    // The same, when it has grown beyond what was read.
+    put(&lake, 0, 2, &lines(2..3)).await;
+    run(&lake, often()).await.unwrap();
+    put(&lake, 0, 2, &lines(2..9)).await;
+    assert_eq!(counted(run(&lake, often()).await.unwrap()), [1, 2, 2, 0, 0, 0]);
+    assert_eq!(counted(run(&lake, often()).await.unwrap()), [0; 6]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn folders_by_field_and_by_time_are_chains_of_their_own() {
     let world = World::new();
     let lake = world.lake("lake").await;
