@@ -186,9 +186,7 @@ def test_a_connector_from_creation_to_deletion(connect, s3, cluster, asked, run,
     )
     assert updated["capacity"] == wanted
     other = {**asked["connectorConfiguration"], "flush.size": "5"}
-    connect.update_connector(
-        connectorArn=arn, currentVersion=updated["currentVersion"], connectorConfiguration=other
-    )
+    connect.update_connector(connectorArn=arn, currentVersion=updated["currentVersion"], connectorConfiguration=other)
     until(
         lambda: reaches(connect, arn, "RUNNING")["connectorConfiguration"] == other, "the configuration is the new one"
     )
