@@ -160,7 +160,9 @@ fn tell(context: &Context, done: &[Done], all_well: bool, full: bool) -> Result<
 }
 
 fn row(done: &Done) -> Vec<String> {
-    let Counts { objects, read, rows, rejected, duplicates, .. } = done.counts;
+    let Counts { objects, read, rows, rejected, duplicates, probes } = done.counts;
+    // As `status` counts: a probe is no event.
+    let read = read.saturating_sub(probes);
     let mut row = vec![done.table.clone()];
     row.extend([objects, read, rows, rejected, duplicates].map(number));
     row.push(format!("{:.1}", done.took.as_secs_f64()));

@@ -164,6 +164,12 @@ fn configuration(stack: &Stack, cluster: &Cluster) -> Option<Node> {
 fn brokers(stack: &Stack, cluster: &Cluster, configured: bool) -> Node {
     let express = cluster.instance.get().starts_with("express.");
     let subnets = stack.network.as_ref().map(|network| &network.subnets).filter(|subnets| !subnets.is_empty());
+    // The order in the file means nothing: MSK tells them in one of its own.
+    let sorted = subnets.map(|subnets| {
+        let mut subnets: Vec<String> = subnets.iter().map(|subnet| subnet.get().clone()).collect();
+        subnets.sort_unstable();
+        subnets
+    });
     let configuration = configured.then(|| ClusterConfiguration {
         arn: Input::output(configuration_address(), "arn"),
         revision: Input::output(configuration_address(), "revision"),
@@ -174,7 +180,7 @@ fn brokers(stack: &Stack, cluster: &Cluster, configured: bool) -> Node {
         brokers: *cluster.brokers.get(),
         instance: cluster.instance.get().clone(),
         storage_gib: (!express).then(|| *cluster.storage_gib.get()),
-        subnets: subnets.map(|subnets| subnets.iter().map(|subnet| subnet.get().clone()).collect()),
+        subnets: sorted,
         security_groups: vec![Input::output(group_address(), "id")],
         configuration,
         monitoring: "DEFAULT".to_owned(),

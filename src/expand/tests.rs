@@ -167,3 +167,14 @@ fn roles_name_what_they_may_touch() {
         assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#""Action":"*""#), "{text}");
     }
 }
+
+#[test]
+fn the_order_of_subnets_means_nothing() {
+    let cluster = |subnets: &str| {
+        let network = format!("network: {{ vpc: vpc-0a1b2c3d4e5f67890, subnets: [{subnets}] }}");
+        let graph = graph(&format!("name: dev\n{TABLES}\n{network}\ncluster: {{ brokers: 2 }}\n"));
+        graph.nodes().find(|node| node.address.kind() == "msk/cluster").unwrap().inputs.to_string()
+    };
+    let (a, b) = ("subnet-0a1b2c3d4e5f67890", "subnet-0f1b2c3d4e5f67890");
+    assert_eq!(cluster(&format!("{a}, {b}")), cluster(&format!("{b}, {a}")));
+}

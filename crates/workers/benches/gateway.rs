@@ -1,5 +1,4 @@
 //! What the gateway does with a body before it is produced: one record of 0.6 kB as the emulator sends it, and batches.
-#![expect(missing_docs, reason = "criterion's macros make functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pinfra_workers::gateway::{Format, parse};

@@ -22,9 +22,9 @@ pub enum Existing {
     Ready {
         /// Its ARN.
         arn: String,
-        /// Where its brokers take IAM.
+        /// Where its brokers take IAM, sorted.
         bootstrap_iam: String,
-        /// The subnets that it is in.
+        /// The subnets that it is in, sorted.
         subnets: Vec<String>,
         /// How many brokers it has.
         brokers: u32,
@@ -51,18 +51,24 @@ pub async fn find(clients: &Clients, name_or_arn: &str) -> Result<Existing, Clou
     let answer = clients.kafka.get_bootstrap_brokers().cluster_arn(arn).send().await;
     let answer = answer.map_err(|error| classify("kafka:GetBootstrapBrokers", &error))?;
     let Some(bootstrap) = answer.bootstrap_broker_string_sasl_iam() else { return Ok(Existing::WithoutIam) };
-    // They come in no fixed order.
+    Ok(ready(arn, &cluster, bootstrap))
+}
+
+/// Servers and subnets come in no fixed order, and what is made of them is compared with what AWS tells later.
+fn ready(arn: &str, cluster: &Cluster, bootstrap: &str) -> Existing {
     let mut servers: Vec<&str> = bootstrap.split(',').collect();
     servers.sort_unstable();
     let provisioned = cluster.provisioned();
     let brokers = provisioned.and_then(|cluster| cluster.number_of_broker_nodes()).unwrap_or_default();
-    let subnets = provisioned.and_then(|cluster| cluster.broker_node_group_info());
-    Ok(Existing::Ready {
+    let nodes = provisioned.and_then(|cluster| cluster.broker_node_group_info());
+    let mut subnets = nodes.map(|nodes| nodes.client_subnets().to_vec()).unwrap_or_default();
+    subnets.sort_unstable();
+    Existing::Ready {
         arn: arn.to_owned(),
         bootstrap_iam: servers.join(","),
-        subnets: subnets.map(|nodes| nodes.client_subnets().to_vec()).unwrap_or_default(),
+        subnets,
         brokers: u32::try_from(brokers).unwrap_or_default(),
-    })
+    }
 }
 
 async fn by_arn(clients: &Clients, arn: &str) -> Result<Option<Cluster>, CloudError> {
@@ -85,4 +91,25 @@ async fn by_name(clients: &Clients, name: &str) -> Result<Option<Cluster>, Cloud
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kafka::types::{BrokerNodeGroupInfo, Provisioned};
+
+    use super::*;
+
+    #[test]
+    fn it_is_the_same_in_whatever_order_it_is_told() {
+        let told = |subnets: [&str; 2], bootstrap: &str| {
+            let nodes = BrokerNodeGroupInfo::builder().set_client_subnets(Some(subnets.map(str::to_owned).into()));
+            let nodes = nodes.instance_type("kafka.m7g.large").build();
+            let provisioned = Provisioned::builder().broker_node_group_info(nodes).number_of_broker_nodes(2).build();
+            ready("arn:c", &Cluster::builder().provisioned(provisioned).build(), bootstrap)
+        };
+        let one = told(["subnet-b", "subnet-a"], "b-2:9098,b-1:9098");
+        assert_eq!(one, told(["subnet-a", "subnet-b"], "b-1:9098,b-2:9098"));
+        let sorted = ["subnet-a", "subnet-b"].map(str::to_owned);
+        assert!(matches!(one, Existing::Ready { subnets, brokers: 2, .. } if subnets == sorted));
+    }
 }

@@ -3,8 +3,8 @@
 //! [`launch`](launch()) starts a connector. `config` reads what it is asked to do and refuses what is not honoured; `run`
 //! finds its cluster, its role and its bucket, and spreads partitions over tasks; a `task` reads records, makes values
 //! of them (`converter`), and gives them to one [`writer`] a partition, which is pure: it decides what goes into which
-//! object, and when an object is whole. Objects are stored first and offsets committed then, and an object's name says
-//! what is in it, so a crash in between writes the same bytes to the same key once more.
+//! object, and when an object is whole. Objects are stored first and offsets committed then (`pending`), and an object's
+//! name says where it begins, so a crash in between writes it to the same key once more.
 //!
 //! The one connector class is the S3 sink of Confluent, written from its documentation and its observable behaviour
 //! (keys, rotation, bytes). No Java runs, and the plugin's archive is checked but not opened for code.
@@ -20,6 +20,7 @@ mod keys;
 mod log;
 mod partitioner;
 mod path_format;
+mod pending;
 mod properties;
 mod run;
 mod schema;

@@ -16,6 +16,7 @@ use super::config::Sink;
 use super::dead_letters::{self, Failure, Origin};
 use super::fault::Fault;
 use super::log::Log;
+use super::pending::Pending;
 use super::spool::SpoolFolder;
 use super::upload;
 use super::writer::{Incoming, PartitionWriter, Plan, Unwritten, Whole};
@@ -51,8 +52,6 @@ struct Lane {
     partition: i32,
     /// The next offset to read.
     position: i64,
-    /// What the group has.
-    committed: Option<i64>,
     writer: PartitionWriter,
 }
 
@@ -61,6 +60,8 @@ struct Lane {
 struct Batch {
     records: usize,
     whole: Vec<Whole>,
+    /// The next offset to read, when no object is open.
+    read_to: Option<i64>,
 }
 
 /// Runs until it is stopped, or fails. `first` is told when every partition was read once.
@@ -91,14 +92,14 @@ pub(super) async fn run(
             }
             let (lane, batch) = off_thread(&shared, id, lane).await?;
             read += batch.records;
-            pending.add(&lane, batch);
+            pending.add(&lane.topic, lane.partition, batch.whole, batch.read_to);
             next.push(lane);
-            if pending.bytes > PENDING_BYTES {
-                std::mem::take(&mut pending).settle(&shared, &mut next).await?;
+            if pending.bytes() > PENDING_BYTES {
+                settle(std::mem::take(&mut pending), &shared).await?;
             }
         }
         lanes = next;
-        pending.settle(&shared, &mut lanes).await?;
+        settle(pending, &shared).await?;
         if let Some(first) = first.take() {
             // Nobody waits for it when the connector is being stopped.
             let _told = first.send(());
@@ -127,69 +128,37 @@ async fn off_thread(shared: &Arc<Shared>, id: usize, mut lane: Lane) -> Result<(
     done.await.unwrap_or_else(|error| Err(Fault::task(format!("the task broke off: {error}"))))
 }
 
-/// Objects to store, with the offsets to commit afterwards.
-#[derive(Default)]
-struct Pending {
-    objects: Vec<super::writer::Object>,
-    offsets: Vec<(String, i32, i64)>,
-    bytes: usize,
+/// Stores and commits, step by step.
+async fn settle(mut pending: Pending, shared: &Arc<Shared>) -> Result<(), Fault> {
+    while let Some(step) = pending.next(shared.plan.is_repeatable()) {
+        if !step.objects.is_empty() {
+            upload::store(&shared.s3, &shared.access, &shared.sink, step.objects).await?;
+        }
+        commit(shared, step.offsets).await?;
+    }
+    Ok(())
 }
 
-impl Pending {
-    fn add(&mut self, lane: &Lane, batch: Batch) {
-        let mut commit = None;
-        for whole in batch.whole {
-            commit = Some(whole.commit);
-            self.bytes += whole.objects.iter().map(|object| object.body.in_memory() + object.key.len()).sum::<usize>();
-            self.objects.extend(whole.objects);
-        }
-        // What was skipped at the end of a batch belongs to no object that is still open.
-        if batch.records > 0 && !lane.writer.has_open() {
-            commit = Some(lane.position);
-        }
-        if let Some(commit) = commit.filter(|commit| lane.committed != Some(*commit)) {
-            self.offsets.push((lane.topic.clone(), lane.partition, commit));
-        }
-    }
-
-    async fn settle(self, shared: &Arc<Shared>, lanes: &mut [Lane]) -> Result<(), Fault> {
-        if !self.objects.is_empty() {
-            upload::store(&shared.s3, &shared.access, &shared.sink, self.objects).await?;
-        }
-        if self.offsets.is_empty() {
-            return Ok(());
-        }
-        let sharing = Arc::clone(shared);
-        let offsets = self.offsets;
-        let committed = tokio::task::spawn_blocking(move || {
-            let group = &sharing.sink.group;
-            sharing.access.group("AlterGroup", group)?;
-            let committed = sharing.cluster.commit(group, &offsets);
-            committed.map_err(|refused| Fault::brokers(format!("Commit of offsets failed: {refused}")))?;
-            Ok(offsets)
-        });
-        let offsets =
-            committed.await.unwrap_or_else(|error| Err(Fault::task(format!("the task broke off: {error}"))))?;
-        for (topic, partition, offset) in offsets {
-            let lane = lanes.iter_mut().find(|lane| lane.topic == topic && lane.partition == partition);
-            if let Some(lane) = lane {
-                lane.committed = Some(offset);
-            }
-        }
-        Ok(())
-    }
+async fn commit(shared: &Arc<Shared>, offsets: Vec<(String, i32, i64)>) -> Result<(), Fault> {
+    let shared = Arc::clone(shared);
+    let committed = tokio::task::spawn_blocking(move || {
+        let group = &shared.sink.group;
+        shared.access.group("AlterGroup", group)?;
+        let committed = shared.cluster.commit(group, &offsets);
+        committed.map_err(|refused| Fault::brokers(format!("Commit of offsets failed: {refused}")))
+    });
+    committed.await.unwrap_or_else(|error| Err(Fault::task(format!("the task broke off: {error}"))))
 }
 
 impl Lane {
     fn open(shared: &Shared, topic: String, partition: i32) -> Result<Lane, Fault> {
-        let committed = shared.cluster.committed(&shared.sink.group, &topic, partition);
-        let position = match committed {
+        let position = match shared.cluster.committed(&shared.sink.group, &topic, partition) {
             Some(offset) => offset,
             None => reset(shared, &topic, partition)?,
         };
         let (plan, folder) = (Arc::clone(&shared.plan), shared.folder.clone());
         let writer = PartitionWriter::new(plan, folder, &topic, partition, shared.clock.now_millis());
-        Ok(Lane { topic, partition, position, committed, writer })
+        Ok(Lane { topic, partition, position, writer })
     }
 
     fn read(&mut self, shared: &Shared, task: usize) -> Result<Batch, Fault> {
@@ -208,7 +177,7 @@ impl Lane {
                 return Err(Fault::brokers(format!("reading {place} failed: {refused}")));
             }
         };
-        let mut batch = Batch { records: records.len(), whole: Vec::new() };
+        let mut batch = Batch { records: records.len(), ..Batch::default() };
         if !records.is_empty() {
             shared.access.topic("ReadData", &self.topic)?;
         }
@@ -218,6 +187,10 @@ impl Lane {
         }
         if let Some(whole) = self.writer.tick(now).map_err(|error| disk(&error))? {
             batch.whole.push(whole);
+        }
+        // What was skipped at the end of a batch belongs to no object that is still open.
+        if batch.records > 0 && !self.writer.has_open() {
+            batch.read_to = Some(self.position);
         }
         Ok(batch)
     }

@@ -8,8 +8,8 @@
 //!   a time-based partitioner: the connector ignores it otherwise and says so in its log.
 //! - `rotate.schedule.interval.ms` counts by the clock from midnight of `timezone`.
 //!
-//! An object is named by the offset of its first record. So, but for the schedule, the same records make the same
-//! objects, however often they are read.
+//! An object is named by the offset of its first record. So, where the clock has no say ([`Plan::is_repeatable`]), the same
+//! records make the same objects, however often they are read.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -22,6 +22,7 @@ use time::UtcOffset;
 use super::json;
 use super::partitioner::Partitioner;
 use super::spool::{Spool, SpoolFolder, Spooled};
+use super::timestamps::Extractor;
 use super::value::Data;
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -258,6 +259,11 @@ impl Plan {
     /// Whether time can make an object whole when nothing arrives.
     pub(super) fn rotates_by_time(&self) -> bool {
         self.schedule.is_some() || self.rotate_millis > 0
+    }
+
+    /// Whether the same records make the same objects whenever they are read.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.schedule.is_none() && self.partitioner.extractor() != Some(&Extractor::Wallclock)
     }
 
     /// What the connector says in its log about settings that do nothing.

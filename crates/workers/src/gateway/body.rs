@@ -15,25 +15,32 @@ pub(super) const MAX_BYTES: usize = 10 << 20;
 /// A caller that sends more slowly is not waited for.
 const IN_TIME: Duration = Duration::from_secs(20);
 
+/// A body that is not taken is let go by for so long: a caller that is still sending does not see an answer.
+const LET_GO: Duration = Duration::from_secs(5);
+const LET_GO_BYTES: usize = 2 * MAX_BYTES;
+
 /// Reads a body, and takes its bytes out of the budget for as long as the permit lives.
-pub(super) async fn read(body: Incoming, budget: &Arc<Semaphore>) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+pub(super) async fn read(
+    mut body: Incoming,
+    budget: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    let read = match tokio::time::timeout(IN_TIME, gather(&mut body, budget)).await {
+        Ok(read) => read,
+        Err(_) => return Err(Refusal::Slow(IN_TIME.as_secs())),
+    };
+    if matches!(read, Err(Refusal::TooLarge(_) | Refusal::Busy)) {
+        let _ = tokio::time::timeout(LET_GO, let_go(&mut body)).await;
+    }
+    read
+}
+
+async fn gather(body: &mut Incoming, budget: &Arc<Semaphore>) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
     let hint = body.size_hint();
     let announced = usize::try_from(hint.upper().unwrap_or(0)).unwrap_or(usize::MAX);
     if announced > MAX_BYTES {
         return Err(Refusal::TooLarge(MAX_BYTES));
     }
-    let permit = take(budget, announced)?;
-    match tokio::time::timeout(IN_TIME, gather(body, budget, permit)).await {
-        Ok(read) => read,
-        Err(_) => Err(Refusal::Slow(IN_TIME.as_secs())),
-    }
-}
-
-async fn gather(
-    mut body: Incoming,
-    budget: &Arc<Semaphore>,
-    mut permit: OwnedSemaphorePermit,
-) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    let mut permit = take(budget, announced)?;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut length = 0;
@@ -60,6 +67,16 @@ async fn gather(
     // Most bodies come in one piece, which is not copied.
     let whole = if rest.is_empty() { first } else { rest.freeze() };
     Ok((whole, permit))
+}
+
+async fn let_go(body: &mut Incoming) {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > LET_GO_BYTES {
+            return;
+        }
+    }
 }
 
 fn take(budget: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {

@@ -42,6 +42,9 @@ impl Brokers {
             .set("client.id", "pinfra-gateway")
             .set("allow.auto.create.topics", "false")
             .set("socket.keepalive.enable", "true")
+            // A broker that hangs is left for another within the time that a record has; the default is a minute.
+            .set("socket.timeout.ms", "8000")
+            .set("socket.connection.setup.timeout.ms", "8000")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.propagation.max.ms", "5000")

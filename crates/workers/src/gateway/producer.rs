@@ -107,6 +107,7 @@ fn connect(brokers: &Brokers) -> Result<ThreadedProducer<Context>, KafkaError> {
         .set("enable.idempotence", "true")
         .set("linger.ms", LINGER_MS)
         .set("compression.type", "lz4")
+        .set("request.timeout.ms", "8000")
         .set("message.timeout.ms", DELIVERY.as_millis().to_string())
         .set("queue.buffering.max.kbytes", QUEUE_KIB)
         .set("queue.buffering.max.messages", QUEUE_RECORDS)
