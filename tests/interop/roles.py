@@ -6,7 +6,7 @@ from cloud import make_client
 
 
 def make_role(environment, name, statements=(), service=None):
-    """A role that the account, or a service, may assume. `statements` are (actions, resources) that it may do. Gives its ARN."""
+    """The ARN of a role that the account, or a service, may assume. It may do `statements`: (actions, resources)."""
     iam = make_client(environment, "iam")
     account = make_client(environment, "sts").get_caller_identity()["Account"]
     principal = {"Service": service} if service else {"AWS": f"arn:aws:iam::{account}:root"}

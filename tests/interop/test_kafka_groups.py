@@ -99,8 +99,8 @@ def shared(members, partitions=PARTITIONS):
     """Whether each partition is at exactly one of them, and they have about the same number."""
     assert not [member.problem for member in members if member.problem]
     all_of_them = [partition for member in members for partition in member.partitions]
-    fair = all(len(member.partitions) in (partitions // len(members), -(-partitions // len(members))) for member in members)
-    return sorted(all_of_them) == list(range(partitions)) and fair
+    counts = [len(member.partitions) for member in members]
+    return sorted(all_of_them) == list(range(partitions)) and max(counts) - min(counts) <= 1
 
 
 class Source:

@@ -83,6 +83,8 @@ pub struct Cluster {
     memory: Arc<Semaphore>,
     ends: Arc<watch::Sender<u64>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Ends the listeners of one node, by its id.
+    endings: Mutex<BTreeMap<i32, CancellationToken>>,
     /// One change of nodes at a time.
     resizing: tokio::sync::Mutex<()>,
     /// Which partition the next record without a key goes to.
@@ -150,6 +152,7 @@ impl Cluster {
             memory: Arc::new(Semaphore::new(REQUEST_MEMORY)),
             ends,
             tasks: Mutex::default(),
+            endings: Mutex::default(),
             resizing: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
             this: Weak::clone(this),
@@ -174,16 +177,25 @@ impl Cluster {
         self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Adds brokers. Partitions stay where they are; new topics use all. Fewer brokers than there are is an error.
+    /// Adds brokers, or removes the last ones. Partitions stay where they are: new topics use all brokers, and one that has
+    /// partitions cannot be removed.
     pub async fn resize(&self, nodes: u32) -> Result<(), KafkaError> {
+        let _resizing = self.resizing.lock().await;
         let present = self.spec().nodes;
         if nodes < present {
-            let message = format!("the cluster has {present} brokers: it cannot have only {nodes}");
-            return Err(KafkaError::Invalid(message));
+            self.count(nodes);
+            // Topics that are made from now on are elsewhere.
+            if let Some(topic) = self.used_beyond(nodes) {
+                self.count(present);
+                return Err(KafkaError::Invalid(format!(
+                    "brokers to be removed have partitions of the topic `{topic}`"
+                )));
+            }
+            self.dismiss(nodes);
+            return Ok(());
         }
         self.listen(nodes).await?;
-        self.spec.write().unwrap_or_else(PoisonError::into_inner).nodes = nodes;
-        self.topics.reconfigure(&self.spec());
+        self.count(nodes);
         Ok(())
     }
 
@@ -348,7 +360,6 @@ impl Cluster {
 
     /// Binds the ports of nodes that do not listen yet, and serves them.
     async fn listen(&self, nodes: u32) -> Result<(), KafkaError> {
-        let _resizing = self.resizing.lock().await;
         let kept: BTreeMap<String, Ports> = self.store.all(NODES)?.into_iter().collect();
         let present = self.nodes().len();
         for id in (1..=i32::try_from(nodes).unwrap_or(1)).skip(present) {
@@ -363,11 +374,40 @@ impl Cluster {
             self.nodes.write().unwrap_or_else(PoisonError::into_inner).push(node);
             let Some(this) = self.this.upgrade() else { return Ok(()) };
             let memory = || Arc::clone(&self.memory);
+            let ending = self.stopping.child_token();
+            lock(&self.endings).insert(id, ending.clone());
             let mut tasks = lock(&self.tasks);
-            tasks.spawn(listeners::accept(plaintext, Arc::clone(&this), id, None, memory()));
-            tasks.spawn(listeners::accept(iam, this, id, Some(self.acceptor.clone()), memory()));
+            tasks.spawn(listeners::accept(plaintext, Arc::clone(&this), id, None, memory(), ending.clone()));
+            tasks.spawn(listeners::accept(iam, this, id, Some(self.acceptor.clone()), memory(), ending));
         }
         Ok(())
+    }
+
+    /// Sets how many brokers there are for topics.
+    fn count(&self, nodes: u32) {
+        self.spec.write().unwrap_or_else(PoisonError::into_inner).nodes = nodes;
+        self.topics.reconfigure(&self.spec());
+    }
+
+    /// A topic with partitions on brokers after the first `nodes`.
+    fn used_beyond(&self, nodes: u32) -> Option<String> {
+        let goes = |id: &i32| u32::try_from(*id).is_ok_and(|id| id > nodes);
+        let topics = self.topics.all();
+        let used =
+            topics.iter().find(|topic| topic.partitions.iter().any(|partition| partition.replicas.iter().any(goes)));
+        used.map(|topic| topic.name.clone())
+    }
+
+    /// Closes the ports of all brokers after the first `nodes`; they are kept for brokers that come later.
+    fn dismiss(&self, nodes: u32) {
+        let stays = |id: i32| u32::try_from(id).is_ok_and(|id| id <= nodes);
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner).retain(|node| stays(node.id));
+        lock(&self.endings).retain(|id, ending| {
+            if !stays(*id) {
+                ending.cancel();
+            }
+            stays(*id)
+        });
     }
 }
 

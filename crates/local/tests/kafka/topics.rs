@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::support::{Brokers, PATIENCE, map};
+use crate::support::{Brokers, PATIENCE, map, until};
 
 fn admin(brokers: &Brokers) -> AdminClient<DefaultClientContext> {
     brokers.client(&[]).create().unwrap()
@@ -88,13 +88,26 @@ async fn topics_are_made_by_producers_where_the_configuration_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_grows_and_does_not_shrink() {
+async fn a_cluster_grows_and_shrinks() {
     let brokers = Brokers::start(1).await;
     brokers.topic("t", 2, &[]);
     brokers.cluster.resize(3).await.unwrap();
     assert_eq!(brokers.cluster.nodes().len(), 3);
     brokers.cluster.create_topic("wide", 3, 3, &map(&[])).unwrap();
-    assert!(brokers.cluster.resize(2).await.is_err());
+    let refused = brokers.cluster.resize(2).await.unwrap_err().to_string();
+    assert!(refused.contains("`wide`"), "{refused}");
     let consumer: BaseConsumer = brokers.client(&[("group.id", "g")]).create().unwrap();
     assert_eq!(consumer.fetch_metadata(None, PATIENCE).unwrap().brokers().len(), 3);
+    brokers.cluster.create_topic("wide-still", 3, 3, &map(&[])).unwrap();
+
+    for topic in ["wide", "wide-still"] {
+        brokers.cluster.delete_topic(topic).unwrap();
+    }
+    let last = brokers.cluster.nodes()[2].plaintext;
+    brokers.cluster.resize(2).await.unwrap();
+    assert_eq!(consumer.fetch_metadata(None, PATIENCE).unwrap().brokers().len(), 2);
+    until("the port is closed", || std::net::TcpStream::connect(last).is_err()).await;
+    assert!(brokers.cluster.create_topic("wide", 3, 3, &map(&[])).is_err());
+    brokers.cluster.resize(3).await.unwrap();
+    assert_eq!(brokers.cluster.nodes()[2].plaintext, last, "the port that it had");
 }

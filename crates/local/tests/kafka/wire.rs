@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
-    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, TopicName,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
+    RequestHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use kafka_protocol::{ResponseError, messages::ApiVersionsResponse};
@@ -172,6 +174,26 @@ async fn versions_of_the_future_are_answered_in_the_oldest() {
     let request = ApiVersionsRequest::default();
     let answer: ApiVersionsResponse = wire.ask(ApiKey::ApiVersions, 3, &request).await;
     assert_eq!((answer.error_code, answer.api_keys.len()), (0, 27));
+}
+
+/// Debian's kcat asks in version 2, which has no leader epochs.
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_are_told_in_every_version() {
+    let brokers = Brokers::start(1).await;
+    brokers.topic("t", 1, &[]);
+    let mut wire = Wire::connect(brokers.cluster.nodes()[0].plaintext).await;
+    assert_eq!(produced(&mut wire, batch(-1, -1)).await, (0, 0));
+    for version in 1..=7 {
+        let latest = ListOffsetsPartition::default().with_timestamp(-1);
+        let topic = ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("t")))
+            .with_partitions(vec![latest]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let answer: ListOffsetsResponse = wire.ask(ApiKey::ListOffsets, version, &request).await;
+        let partition = &answer.topics[0].partitions[0];
+        assert_eq!((partition.error_code, partition.offset), (0, 1), "version {version}");
+        assert_eq!(partition.leader_epoch, if version >= 4 { 0 } else { -1 }, "version {version}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

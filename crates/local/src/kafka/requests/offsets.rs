@@ -18,7 +18,9 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 
 /// Offsets of the oldest, the next, or the first record since a time.
-pub(crate) fn list_offsets(context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(crate) fn list_offsets(context: &Context, request: ListOffsetsRequest, version: i16) -> ListOffsetsResponse {
+    // Before version 4 there is no place for it, and the answer could not be written.
+    let epoch = if version >= 4 { LEADER_EPOCH } else { -1 };
     let topics = request.topics.into_iter().map(|topic| {
         let found = context.topic(&topic.name, Action::DescribeTopic);
         let partitions = topic.partitions.iter().map(|asked| {
@@ -31,10 +33,9 @@ pub(crate) fn list_offsets(context: &Context, request: ListOffsetsRequest) -> Li
                 .with_partition_index(asked.partition_index)
                 .with_error_code(code(&place));
             match place {
-                Ok(Some(place)) => answer
-                    .with_offset(place.offset)
-                    .with_timestamp(place.timestamp_millis)
-                    .with_leader_epoch(LEADER_EPOCH),
+                Ok(Some(place)) => {
+                    answer.with_offset(place.offset).with_timestamp(place.timestamp_millis).with_leader_epoch(epoch)
+                }
                 _ => answer.with_offset(-1).with_timestamp(-1),
             }
         });

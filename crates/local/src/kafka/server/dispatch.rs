@@ -129,7 +129,9 @@ pub(super) async fn answer(context: &Context, head: Head, out: &mut BytesMut) ->
         ApiKey::Metadata => {
             on_disk(context, head, out, move |context, request| metadata::metadata(context, request, version)).await
         }
-        ApiKey::ListOffsets => on_disk(context, head, out, offsets::list_offsets).await,
+        ApiKey::ListOffsets => {
+            on_disk(context, head, out, move |context, request| offsets::list_offsets(context, request, version)).await
+        }
         ApiKey::CreateTopics => on_disk(context, head, out, topics::create_topics).await,
         ApiKey::DeleteTopics => on_disk(context, head, out, topics::delete_topics).await,
         ApiKey::CreatePartitions => on_disk(context, head, out, topics::create_partitions).await,
@@ -177,8 +179,13 @@ fn write_as(
     if flexible {
         out.put_u8(0);
     }
-    response.encode(out, version).map_err(|_| Malformed)?;
-    let length = u32::try_from(out.len() - start - 4).map_err(|_| Malformed)?;
+    let encoded = response.encode(out, version);
+    let length = encoded.ok().and_then(|()| u32::try_from(out.len() - start - 4).ok());
+    let Some(length) = length else {
+        // What was answered before still goes out, and half an answer would be read as one.
+        out.truncate(start);
+        return Err(Malformed);
+    };
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{Place, serve};
 use crate::kafka::cluster::{Cluster, Listener};
@@ -29,17 +30,17 @@ pub(crate) async fn bind(port: u16) -> std::io::Result<TcpListener> {
     TcpListener::bind(at(0)).await
 }
 
-/// Serves a listener until the cluster is stopped.
+/// Serves a listener until it is told to stop, with its node or the cluster.
 pub(crate) async fn accept(
     listener: TcpListener,
     cluster: Arc<Cluster>,
     node: i32,
     tls: Option<TlsAcceptor>,
     memory: Arc<Semaphore>,
+    stopping: CancellationToken,
 ) {
     let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
-    let stopping = cluster.stopping.clone();
     loop {
         let next = async {
             let seat = Arc::clone(&seats).acquire_owned().await;
@@ -88,8 +89,8 @@ pub(crate) async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Returns a moment after the cluster has begun to stop: those who wait are told first.
-async fn stopped(stopping: &tokio_util::sync::CancellationToken) {
+/// Returns a moment after the listener has begun to stop: those who wait are told first.
+async fn stopped(stopping: &CancellationToken) {
     stopping.cancelled().await;
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
