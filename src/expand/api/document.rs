@@ -1,8 +1,9 @@
 //! What callers can do: write events to the streams and to the topics, and look at them.
 //!
-//! What no other path takes goes on to the gateway as it came, with a secret that only the API adds.
-//! Every method calls Kinesis as the API's role, through a mapping template. The templates are compiled in; each says what it
-//! does and why. Requests are checked against models first, so that the templates meet only what they were written for.
+//! Methods below `/streams` call Kinesis as the API's role, through a mapping template. The templates are compiled in; each
+//! says what it does and why. Requests are checked against models first, so that the templates meet only what they were
+//! written for. What no other path takes goes on to the gateway as it came, over plain HTTP, with a secret that only the API
+//! adds.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! `kafka-connect.log` in the data folder: what a worker of MSK Connect would write to its log group. Contents of records
-//! get here only where `errors.log.include.messages` asks for them.
+//! get here where `errors.log.include.messages` asks for them; without it only the text of a field that `timestamp.field`
+//! names and that is no time, which ends the task and stands in the connector's `stateDescription` as well.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

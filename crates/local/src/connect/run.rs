@@ -215,7 +215,7 @@ impl Subscribed {
         let mut found = Vec::new();
         for topic in shared.cluster.topics() {
             // What may not be described is not seen, and so no pattern matches it.
-            if topic.internal || !wanted(&topic.name) || shared.access.topic("DescribeTopic", &topic.name).is_err() {
+            if !wanted(&topic.name) || shared.access.topic("DescribeTopic", &topic.name).is_err() {
                 continue;
             }
             found.extend(topic.partitions.iter().map(|partition| (topic.name.clone(), topic.id, partition.id)));

@@ -11,8 +11,6 @@ pub struct TopicInfo {
     pub name: String,
     /// Its id: another one when it was deleted and made again.
     pub id: Uuid,
-    /// Whether it belongs to the brokers.
-    pub internal: bool,
     /// Only what was set on the topic itself.
     pub configs: BTreeMap<String, String>,
     /// In the order of their ids.

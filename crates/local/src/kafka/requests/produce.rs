@@ -54,7 +54,7 @@ pub(crate) fn produce(context: &Context, request: ProduceRequest) -> ProduceResp
     ProduceResponse::default().with_responses(responses)
 }
 
-/// Gives an id to an idempotent producer. One that has an id gets its next epoch.
+/// Gives an id to an idempotent producer, another one each time: epochs go on with transactional ids alone.
 pub(crate) fn init_producer_id(context: &Context, request: &InitProducerIdRequest) -> InitProducerIdResponse {
     let given = init(context, request);
     let (id, epoch) = given.as_ref().copied().unwrap_or((-1, -1));

@@ -64,7 +64,6 @@ impl Topic {
         TopicInfo {
             name: self.name.clone(),
             id: self.id,
-            internal: false,
             configs: self.configs.clone(),
             partitions: self.partitions.iter().map(partition).collect(),
         }

@@ -6,8 +6,8 @@
 //! document says, also after a restart.
 //!
 //! Differences from AWS: objects are there at once after they were made; user data runs at every boot; an instance has
-//! one interface and one volume; the network is the default one and cannot be changed, but for gateway endpoints; quotas of an account are not
-//! enforced. Members of `RunInstances` that are not understood are refused by name.
+//! one interface and one volume; the network is the default one and cannot be changed, but for gateway endpoints; quotas of
+//! an account are not enforced. Members of `RunInstances` that are not understood are refused by name.
 
 mod address;
 mod attributes;

@@ -7,7 +7,9 @@
 //! Differences from AWS: subnets, security groups and log delivery are kept and have no effect (connectors run in this
 //! process and write to `kafka-connect.log`); internal topics are not made, though the role must be allowed to make them;
 //! capacity is recorded and changes the number of tasks only where it scales by itself; a connector whose task fails is
-//! FAILED with the task's words, where AWS sometimes shows it as RUNNING; account quotas are not enforced.
+//! FAILED with the task's words, where AWS sometimes shows it as RUNNING; one whose cluster is deleted stays RUNNING; of the
+//! role's permissions for S3 only `s3:PutObject` is asked for, where the sink on AWS also lists the bucket and asks for its
+//! region; callers need no `iam:PassRole`; account quotas are not enforced.
 
 mod archive;
 mod book;
