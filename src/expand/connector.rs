@@ -30,8 +30,12 @@ use crate::spec::{Connector, Stack};
 const VERSION: &str = "3.7.x";
 
 /// What every connector on these workers does with records unless it says otherwise: nothing.
+///
+/// Offsets are committed soon after the objects are stored: what a crash leaves stored and not committed is written again,
+/// and within a minute (Kafka Connect's default) that can be several objects.
 const WORKER: &str = "key.converter=org.apache.kafka.connect.storage.StringConverter\n\
-                      value.converter=org.apache.kafka.connect.converters.ByteArrayConverter\n";
+                      value.converter=org.apache.kafka.connect.converters.ByteArrayConverter\n\
+                      offset.flush.interval.ms=5000\n";
 
 /// The folder of raw events in the lake.
 const TOPICS: &str = "topics";

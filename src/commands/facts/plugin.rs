@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use pinfra_aws::Clients;
@@ -24,6 +25,10 @@ const PINNED: &str = "https://hub-downloads.confluent.io/api/plugins/confluentin
 
 /// MSK Connect takes no larger archive ("MSK Connect quotas", Amazon MSK developer guide).
 const MAX_BYTES: u64 = 500 << 20;
+
+/// A host that cannot be reached, and one that stops sending, are given up after so long.
+const CONNECT: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What stands in for the archive on the local target.
 const LOCAL_NAME: &str = "kafka-connect-s3-local.zip";
@@ -70,7 +75,8 @@ async fn fetched(context: &Context, folder: &Path, url: &str) -> Result<PathBuf,
         Failure::new(format!("cannot fetch the connector's plugin: {}", causes(&error.without_url())))
             .hint("give its path as `connector.plugin`, if this machine has no way there")
     };
-    let client = reqwest::Client::builder().https_only(true).build().map_err(failed)?;
+    let client = reqwest::Client::builder().https_only(true).connect_timeout(CONNECT).read_timeout(SILENCE);
+    let client = client.build().map_err(failed)?;
     let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
     let parts = answer.bytes_stream().map_err(|error| std::io::Error::other(causes(&error.without_url())));
     keep(&path, parts).await

@@ -62,6 +62,8 @@ struct Batch {
     whole: Vec<Whole>,
     /// The next offset to read, when no object is open.
     read_to: Option<i64>,
+    /// What it was to read is not there any more, and it goes on elsewhere.
+    leapt: bool,
 }
 
 /// Runs until it is stopped, or fails. `first` is told when every partition was read once.
@@ -91,7 +93,7 @@ pub(super) async fn run(
                 return Ok(());
             }
             let (lane, batch) = off_thread(&shared, id, lane).await?;
-            read += batch.records;
+            read += batch.records + usize::from(batch.leapt);
             pending.add(&lane.topic, lane.partition, batch.whole, batch.read_to);
             next.push(lane);
             if pending.bytes() > PENDING_BYTES {
@@ -110,9 +112,11 @@ pub(super) async fn run(
         let waits_for_time = lanes.iter().any(|lane| lane.writer.has_open()) && shared.plan.rotates_by_time();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            changed = ends.changed() => if changed.is_err() {
+            () = shared.cluster.stopping.cancelled() => {
                 return Err(Fault::brokers("the cluster was closed").passing());
-            },
+            }
+            // Its sender lives as long as the cluster, which is held here.
+            _grown = ends.changed() => {}
             () = tokio::time::sleep(TICK), if waits_for_time => {}
         }
     }
@@ -167,8 +171,10 @@ impl Lane {
             Ok(records) => records,
             Err(refused) if refused.code == ResponseError::OffsetOutOfRange => {
                 // What is open was read already and stays; what retention has removed is gone for good.
-                self.position = reset(shared, &self.topic, self.partition)?;
-                return Ok(Batch::default());
+                let asked = std::mem::replace(&mut self.position, reset(shared, &self.topic, self.partition)?);
+                let place = format!("{}-{}", self.topic, self.partition);
+                shared.log.line(&format!("offset {asked} of {place} is out of range; going on at {}", self.position));
+                return Ok(Batch { leapt: true, ..Batch::default() });
             }
             // It is being deleted; the connector will see that it has gone.
             Err(refused) if refused.code == ResponseError::UnknownTopicOrPartition => return Ok(Batch::default()),

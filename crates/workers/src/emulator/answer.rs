@@ -47,7 +47,7 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// It may have had an effect.
     pub(super) unknown: bool,
-    /// The API answered, so this may be about the event.
+    /// The API answered, and not that it has no time or does not know the caller: this may be about the event.
     pub(super) answered: bool,
     /// Not to be tried again before.
     pub(super) after: Option<Duration>,
@@ -74,11 +74,11 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
     }
     match (status.as_u16(), error) {
         (200..300, None) => Outcome::Accepted(Receipt::Stream),
-        (_, Some(error)) if THROTTLED.iter().any(|one| error.contains(one)) => failed(reason, false, true),
+        (_, Some(error)) if THROTTLED.iter().any(|one| error.contains(one)) => failed(reason, false, false),
         (_, Some(error)) if BROKEN.iter().any(|one| error.contains(one)) => failed(reason, true, true),
-        (408 | 425 | 429, _) => failed(reason, false, true),
+        (408 | 425 | 429, _) => failed(reason, false, false),
         // These are about the caller, not about the event: it is worth keeping until somebody has put that right.
-        (401 | 403, _) => failed(reason, false, true),
+        (401 | 403, _) => failed(reason, false, false),
         (500.., _) => failed(reason, true, true),
         _ => Outcome::Refused(reason),
     }

@@ -36,7 +36,7 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Outcome {
         return match serde_json::from_slice(body) {
             // The proxy itself had no time for it; a 503 of API Gateway has no such code and says nothing of the record.
             Ok(Problem { error_code: 503, message }) => {
-                failed(format!("the gateway answered {status}: {message}"), false, true)
+                failed(format!("the gateway answered {status}: {message}"), false, false)
             }
             // Those of the proxy have a `message` as API Gateway's have.
             _ => answer::classify(status, body),

@@ -63,7 +63,6 @@ impl Refusal {
     pub(super) fn of_record(code: RDKafkaErrorCode) -> Refusal {
         match kind(code) {
             Kind::Again => Refusal::Again(code.to_string()),
-            Kind::NoTopic => Refusal::NoTopic,
             Kind::NoPartition => Refusal::NoPartition,
             Kind::TooLarge => Refusal::RecordTooLarge,
             Kind::Denied => Refusal::Denied(code),

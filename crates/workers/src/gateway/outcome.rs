@@ -16,7 +16,6 @@ pub(super) enum Outcome {
 pub(super) enum Kind {
     /// Another try may succeed.
     Again,
-    NoTopic,
     NoPartition,
     TooLarge,
     /// The gateway's role lacks a permission.
@@ -30,7 +29,6 @@ pub(super) enum Kind {
 /// machine's client says of its connections and its queue.
 pub(super) fn kind(code: Code) -> Kind {
     match code {
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => Kind::NoTopic,
         Code::UnknownPartition => Kind::NoPartition,
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Kind::TooLarge,
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed | Code::GroupAuthorizationFailed => {
@@ -41,7 +39,11 @@ pub(super) fn kind(code: Code) -> Kind {
         | Code::InvalidTopic
         | Code::PolicyViolation
         | Code::UnsupportedForMessageFormat => Kind::Invalid,
-        Code::MessageTimedOut
+        // A topic that the gateway knows, or it would not have produced to it: brokers say so while they start, too.
+        Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownTopicId
+        | Code::MessageTimedOut
         | Code::OperationTimedOut
         | Code::TimedOutQueue
         | Code::QueueFull

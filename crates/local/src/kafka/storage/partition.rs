@@ -189,10 +189,15 @@ impl Partition {
 
     /// Writes what the kernel has to the disk, if there is anything new.
     pub(crate) fn sync(&self) -> Result<(), KafkaError> {
-        if self.dirty.swap(false, Ordering::AcqRel) {
-            self.log.sync()?;
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
-        Ok(())
+        let synced = self.log.sync();
+        if synced.is_err() {
+            // Tried again in the next round.
+            self.dirty.store(true, Ordering::Release);
+        }
+        Ok(synced?)
     }
 
     /// Removes all of it. Who waits for data is woken.

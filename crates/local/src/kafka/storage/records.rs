@@ -75,6 +75,8 @@ fn record(header: &Header, body: &mut Bytes) -> Option<Record> {
     fields.try_get_i8().ok()?;
     let timestamp = header.base_timestamp.wrapping_add(varint(&mut fields)?);
     let delta = varint(&mut fields)?;
+    // The log counts offsets by the header: a record beyond it would be read again, or skip others.
+    (0..=i64::from(header.last_offset_delta)).contains(&delta).then_some(())?;
     let key = nullable(&mut fields)?;
     let value = nullable(&mut fields)?;
     let count = varint(&mut fields)?;

@@ -19,8 +19,7 @@ struct Change {
     target: Value,
 }
 
-/// `UpdateBrokerCount`: a multiple of the zones. Fewer are refused where a partition is on the brokers that go; elsewhere
-/// the operation begins, and ends as UPDATE_FAILED, since `kafka::Cluster::resize` only adds brokers.
+/// `UpdateBrokerCount`: a multiple of the zones. Fewer are refused where a partition is on the brokers that go.
 pub(super) fn broker_count(desk: &Arc<Desk>, call: &Call, input: &Value) -> Result<Value, ApiError> {
     update(desk, call, input, "number of brokers", |cluster, _| {
         let (now, wanted) = (cluster.broker_count(), input["TargetNumberOfBrokerNodes"].as_u64().unwrap_or_default());
