@@ -13,7 +13,7 @@ use super::run::{ask, carry_out};
 use super::stacks::{Chosen, choose};
 use super::{local, plan, stacks};
 use crate::report::Failure;
-use crate::spec::Target;
+use crate::spec::{Stack, Target};
 
 /// Destroys the stack that `given` names.
 pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
@@ -24,7 +24,26 @@ pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Re
     let protected = chosen.file.iter().flat_map(|file| file.protect.iter().map(|protected| protected.value.clone()));
     let destroyed = destroy(context, store, target, &connected, protected.collect(), yes).await;
     connected.release(context).await;
-    destroyed
+    destroyed?;
+    let lost = chosen.state.as_ref().is_none_or(|state| state.resources.is_empty() && state.open.is_empty());
+    for kept in chosen.file.iter().filter(|_| lost).flat_map(not_to_be_found) {
+        context.tell(&format!("without state this cannot be told from what others have, and stays: {kept}"));
+    }
+    Ok(())
+}
+
+/// What a stack leaves in somebody else's cluster and bucket when its state was lost: it carries no tags that could be
+/// asked for, and unlike in a cluster and a bucket of its own it does not go with them.
+fn not_to_be_found(file: &Stack) -> Vec<String> {
+    let mut kept = Vec::new();
+    if let Some(cluster) = file.cluster.as_ref().and_then(|cluster| cluster.existing.as_ref()) {
+        kept.push(format!("topics `{}.…` of the cluster `{}`", *file.name, **cluster));
+    }
+    if let Some(bucket) = file.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
+        let folders = "`_pinfra/` (with the workers' secrets), `topics/`, `tables/`";
+        kept.push(format!("objects under {folders} of the bucket `{}`", **bucket));
+    }
+    kept
 }
 
 fn place(context: &Context, chosen: &Chosen) -> Result<(Target, String), Failure> {

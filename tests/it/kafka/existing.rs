@@ -35,6 +35,17 @@ async fn what_a_stack_uses_it_leaves() {
     let left = topics().await;
     assert!(left.contains(&"owner.t".to_owned()) && !left.contains(&"guest.clicks".to_owned()), "{left:?}");
     clients.s3.head_bucket().bucket(&bucket).send().await.unwrap();
+
+    // Topics and objects carry no tags: without state it is said that they stay.
+    sandbox.ok(&["up", "guest.yaml"]);
+    std::fs::remove_dir_all(sandbox.folder.path().join(".pinfra/guest")).unwrap();
+    let down = sandbox.ok(&["down", "guest.yaml"]);
+    let told = down.stdout + &down.stderr;
+    for kept in ["topics `guest.…` of the cluster `owner`".to_owned(), format!("of the bucket `{bucket}`")] {
+        assert!(told.contains(&kept), "{told}");
+    }
+    let connectors = clients.kafkaconnect.list_connectors().send().await.unwrap();
+    assert!(connectors.connectors().is_empty(), "what has tags was found: {connectors:?}");
     let owner = sandbox.run(&["plan", "owner.yaml", "--detailed-exitcode"]);
     assert_eq!(owner.code, 0, "{}\n{}", owner.stdout, owner.stderr);
     sandbox.ok(&["down", "owner"]);
