@@ -122,6 +122,11 @@ fn gateway_policy(stack: &Stack, gateway: &Gateway, facts: &Facts) -> Node {
     let mut statements = vec![
         json!({"Effect": "Allow", "Action": of_cluster, "Resource": brokers.arn()}),
         json!({"Effect": "Allow", "Action": of_topics, "Resource": brokers.topic_arns()}),
+        // A caller who mistypes a topic is told that there is none (404), not that the gateway may not see it (403).
+        json!({
+            "Effect": "Allow", "Action": "kafka-cluster:DescribeTopic",
+            "Resource": brokers.topic_arn(&names::topic(stack, "*")),
+        }),
     ];
     if stack.connector.is_some() {
         let group = brokers.group_arn(&names::group(stack));

@@ -139,6 +139,13 @@ def test_the_lines_of_the_issue(stack, environment):
     assert (connector["connectorName"], connector["connectorState"]) == ("gateway-s3", "RUNNING")
 
 
+def test_a_topic_that_is_mistyped(call):
+    """Of the stack's own topics the gateway knows that there is no such; of others it may not know."""
+    one = {"records": [{"value": 1}]}
+    assert refused(call("POST", "/topics/gateway.pni", one), 404, 40401) == "Topic not found."
+    refused(call("POST", "/topics/elsewhere.pin", one), 403, 40301)
+
+
 def test_records_of_json(call, cluster, topic):
     """Key order and the spelling of numbers stay; what is between the tokens goes."""
     body = (

@@ -33,19 +33,22 @@ def configuration(kafka, name):
 
 
 @pytest.fixture
-def info(kafka, cluster):
-    return lambda: kafka.describe_cluster_v2(ClusterArn=cluster.arn)["ClusterInfo"]
+def own(environment, configuration, name):
+    """A cluster to change, gone before its configuration."""
+    made = make(environment, name)
+    yield made
+    delete(environment, made.arn)
 
 
 @pytest.fixture
-def change(kafka, cluster, info):
+def change(kafka, own):
     """`change("update_monitoring", …)` calls for the current version and waits for the operation, which it gives."""
 
     def call(operation, **arguments):
-        before = info()["CurrentVersion"]
         if operation != "reboot_broker":
-            arguments["CurrentVersion"] = before
-        begun = getattr(kafka, operation)(ClusterArn=cluster.arn, **arguments)
+            info = kafka.describe_cluster_v2(ClusterArn=own.arn)["ClusterInfo"]
+            arguments["CurrentVersion"] = info["CurrentVersion"]
+        begun = getattr(kafka, operation)(ClusterArn=own.arn, **arguments)
         arn = begun["ClusterOperationArn"]
 
         def ended():
@@ -54,7 +57,7 @@ def change(kafka, cluster, info):
             return shown if shown["OperationState"] == "UPDATE_COMPLETE" else None
 
         shown = until(ended, f"{operation} is complete")
-        active(kafka, cluster.arn)
+        active(kafka, own.arn)
         return shown
 
     return call
@@ -129,8 +132,12 @@ def v2(environment, name):
     return {"ClusterName": asked.pop("ClusterName"), "Provisioned": asked}
 
 
-def test_each_update_is_an_operation(kafka, cluster, environment, info, change, configuration):
-    before = found(environment, cluster.arn)
+def test_each_update_is_an_operation(kafka, own, environment, change, configuration):
+    def info():
+        return kafka.describe_cluster_v2(ClusterArn=own.arn)["ClusterInfo"]
+
+    before = found(environment, own.arn)
+    own.topic("kept", 3)
     versions = {info()["CurrentVersion"]}
     change("update_broker_storage", TargetBrokerEBSVolumeInfo=[{"KafkaBrokerNodeId": "All", "VolumeSizeGB": 20}])
     versions.add(info()["CurrentVersion"])
@@ -157,22 +164,33 @@ def test_each_update_is_an_operation(kafka, cluster, environment, info, change, 
     assert now["EnhancedMonitoring"] == "PER_BROKER" and now["NumberOfBrokerNodes"] == 6
     software = now["CurrentBrokerSoftwareInfo"]
     assert (software["KafkaVersion"], software["ConfigurationRevision"]) == ("3.8.x", 2)
-    after = found(environment, cluster.arn)
+    after = found(environment, own.arn)
     assert set(before.plaintext.split(",")) < set(after.plaintext.split(",")) and after.plaintext.count(",") == 5
     assert sorted(after.admin.list_topics(timeout=10).brokers) == [1, 2, 3, 4, 5, 6]
 
     pages = kafka.get_paginator("list_cluster_operations_v2")
-    pages = list(pages.paginate(ClusterArn=cluster.arn, PaginationConfig={"PageSize": 4}))
+    pages = list(pages.paginate(ClusterArn=own.arn, PaginationConfig={"PageSize": 4}))
     operations = [operation for page in pages for operation in page["ClusterOperationInfoList"]]
     assert len(operations) >= 9 and len(pages) >= 3
     assert {operation["OperationState"] for operation in operations} == {"UPDATE_COMPLETE"}
-    one = kafka.get_paginator("list_cluster_operations").paginate(ClusterArn=cluster.arn).build_full_result()
+    one = kafka.get_paginator("list_cluster_operations").paginate(ClusterArn=own.arn).build_full_result()
     assert len(one["ClusterOperationInfoList"]) == len(operations)
-    # Back to what the other tests expect; no partition is on the brokers that go.
+
+    # Brokers go when no partition is on them; those that stay have what they had.
+    wide = after.topic("wide", 6)
+    with pytest.raises(kafka.exceptions.BadRequestException, match="wide"):
+        change("update_broker_count", TargetNumberOfBrokerNodes=3)
+    kafka.delete_topic(ClusterArn=own.arn, TopicName=wide)
     change("update_broker_count", TargetNumberOfBrokerNodes=3)
+    assert found(environment, own.arn) == before
+    metadata = before.admin.list_topics(timeout=10)
+    assert sorted(metadata.brokers) == [1, 2, 3] and set(metadata.topics) == {"kept"}
 
 
-def test_what_is_not_an_update(kafka, cluster, info, refused):
+def test_what_is_not_an_update(kafka, cluster, refused):
+    def info():
+        return kafka.describe_cluster_v2(ClusterArn=cluster.arn)["ClusterInfo"]
+
     now = info()
     arguments = {"ClusterArn": cluster.arn, "CurrentVersion": now["CurrentVersion"]}
     count = now["Provisioned"]["NumberOfBrokerNodes"]
