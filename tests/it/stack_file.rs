@@ -456,7 +456,7 @@ fn validate_says_on_which_stream_and_with_which_code() {
     let good = pinfra(dir.path(), &["validate", "good.yaml"]);
     assert_eq!((good.status.code(), text(&good.stdout)), (Some(0), ""));
     assert!(text(&good.stderr).contains("checks `ttl` and cannot make it yet"));
-    assert!(text(&good.stderr).ends_with("good.yaml is right: a lake; local, us-east-1\n"));
+    assert!(text(&good.stderr).ends_with("good.yaml is right: 0 tables, a lake, and ttl; local, us-east-1\n"));
 
     let quiet = pinfra(dir.path(), &["validate", "good.yaml", "--quiet"]);
     assert_eq!((quiet.status.code(), text(&quiet.stdout), text(&quiet.stderr)), (Some(0), "", ""));

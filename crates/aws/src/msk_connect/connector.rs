@@ -359,6 +359,7 @@ fn count(number: u32) -> Result<i32, CloudError> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn unbuilt(error: BuildError) -> CloudError {
     CloudError::new(ErrorKind::Invalid, Connector::INFO.kind, error.to_string())
 }
@@ -527,10 +528,10 @@ mod tests {
     }
 
     /// Whether the connector would be replaced.
-    fn differs(asked: ConnectorInputs) -> bool {
+    fn differs(asked: &ConnectorInputs) -> bool {
         let live = connector(Input::Known("b-1:9098,b-2:9098".to_owned()), Input::Known(vec!["subnet-a".to_owned()]));
         let outputs = ConnectorOutputs { arn: String::new(), name: String::new(), failure: None };
-        comparable(Live { inputs: live, outputs }, std::slice::from_ref(&asked)) != asked
+        comparable(Live { inputs: live, outputs }, std::slice::from_ref(asked)) != *asked
     }
 
     #[test]
@@ -538,13 +539,13 @@ mod tests {
         let subnets = || Input::Known(vec!["subnet-a".to_owned()]);
         let servers = |text: &str| Input::Known(text.to_owned());
         let output = |name: &str| Address::new("msk/cluster", name);
-        assert!(!differs(connector(servers("b-2:9098,b-3:9098"), subnets())));
-        assert!(differs(connector(servers("c-1:9098"), subnets())));
+        assert!(!differs(&connector(servers("b-2:9098,b-3:9098"), subnets())));
+        assert!(differs(&connector(servers("c-1:9098"), subnets())));
         // The cluster is being changed: its subnets stay, its brokers may become more.
-        assert!(!differs(connector(Input::output(output("a"), "bootstrap_iam"), subnets())));
+        assert!(!differs(&connector(Input::output(output("a"), "bootstrap_iam"), subnets())));
         // The cluster is being replaced.
         let replaced = Input::output(output("a"), "subnets");
-        assert!(differs(connector(Input::output(output("a"), "bootstrap_iam"), replaced)));
+        assert!(differs(&connector(Input::output(output("a"), "bootstrap_iam"), replaced)));
     }
 
     #[test]

@@ -123,7 +123,7 @@ struct Open {
 #[derive(Debug)]
 enum Body {
     Plain(Spool),
-    Gzip(GzEncoder<Spool>),
+    Gzip(Box<GzEncoder<Spool>>),
 }
 
 impl PartitionWriter {
@@ -219,7 +219,7 @@ impl PartitionWriter {
                 Some(level) => {
                     let level = u32::try_from(level).map_or(Compression::default(), Compression::new);
                     // No time stamp: the same records make the same bytes.
-                    Body::Gzip(flate2::GzBuilder::new().mtime(0).write(spool, level))
+                    Body::Gzip(Box::new(flate2::GzBuilder::new().mtime(0).write(spool, level)))
                 }
             };
             self.open.insert(directory.to_owned(), Open { first_offset: offset, body });

@@ -16,11 +16,11 @@
 
 mod certificates;
 mod cluster;
+mod clusters;
 mod configs;
 mod error;
 mod gate;
 mod groups;
-mod kafka;
 mod names;
 mod offsets;
 mod producer_ids;
@@ -31,8 +31,8 @@ mod storage;
 mod topic;
 
 pub use cluster::{Attendance, Cluster, ClusterSpec, Node};
+pub use clusters::Kafka;
 pub use error::{KafkaError, Refused};
 pub use gate::{Gate, Principal};
-pub use kafka::Kafka;
 pub use record::{NewRecord, Record};
 pub use topic::{PartitionInfo, TopicInfo};

@@ -10,7 +10,7 @@ use super::segment::Segment;
 use super::{LogError, lock};
 
 /// How a log is laid out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     /// A segment is full when another batch would make it longer. Opening a log reads its last segment.
     pub segment_bytes: u64,

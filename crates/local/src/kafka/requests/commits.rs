@@ -21,6 +21,7 @@ use crate::kafka::server::access::Action;
 const LONGEST_METADATA: usize = 4_096;
 
 /// Commits what a member, or a client that is in no group, has read. Durable before the answer.
+#[expect(clippy::needless_pass_by_value, reason = "requests that wait for the disk are handed over")]
 pub(crate) fn offset_commit(context: &Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let group = request.group_id.as_str();
     let in_group = allowed(context, &request);

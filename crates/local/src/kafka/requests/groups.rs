@@ -105,7 +105,7 @@ pub(crate) fn heartbeat(context: &Context, request: &HeartbeatRequest) -> Heartb
 }
 
 /// Members go.
-pub(crate) fn leave(context: &Context, request: LeaveGroupRequest, version: i16) -> LeaveGroupResponse {
+pub(crate) fn leave(context: &Context, request: &LeaveGroupRequest, version: i16) -> LeaveGroupResponse {
     let allowed = allowed(context, &request.group_id);
     if let Err(code) = allowed {
         return LeaveGroupResponse::default().with_error_code(code.code());

@@ -88,12 +88,15 @@ pub(crate) enum Access {
     Principal(Checked),
 }
 
+/// What the gate said, and when.
+type Decision = (Instant, Result<(), String>);
+
 /// Asks the gate and remembers for a moment.
 pub(crate) struct Checked {
     gate: Arc<dyn Gate>,
     cluster_arn: String,
     principal: Mutex<Principal>,
-    decisions: Mutex<HashMap<(Action, String), (Instant, Result<(), String>)>>,
+    decisions: Mutex<HashMap<(Action, String), Decision>>,
 }
 
 impl Access {

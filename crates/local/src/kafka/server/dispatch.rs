@@ -99,7 +99,7 @@ pub(super) async fn answer(context: &Context, head: Head, out: &mut BytesMut) ->
         }
         ApiKey::LeaveGroup => {
             let request = decode(&head)?;
-            write(&head, &groups::leave(context, request, version), out)
+            write(&head, &groups::leave(context, &request, version), out)
         }
         ApiKey::DescribeGroups => {
             let request = decode(&head)?;

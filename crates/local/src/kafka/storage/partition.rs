@@ -129,7 +129,7 @@ impl Partition {
         let mut found = BytesMut::new();
         self.log.read(unsigned(from), |record| {
             let fits = found.len() + record.payload.len() <= max_bytes;
-            if !fits && !(always_one && found.is_empty()) {
+            if !(fits || always_one && found.is_empty()) {
                 return ControlFlow::Break(());
             }
             found.extend_from_slice(record.payload);

@@ -20,10 +20,13 @@ use crate::kafka::{self, TopicInfo};
 use crate::services::Call;
 use crate::wire::error::ApiError;
 
+/// What a topic is going through, and until when.
+type Mark = (&'static str, Instant);
+
 /// What topics are going through, in memory: the brokers have done it already.
 #[derive(Default)]
 pub(super) struct Marks {
-    by_topic: Mutex<HashMap<(String, String), (&'static str, Instant)>>,
+    by_topic: Mutex<HashMap<(String, String), Mark>>,
 }
 
 impl Marks {

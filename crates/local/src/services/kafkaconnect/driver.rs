@@ -219,7 +219,7 @@ impl Driver {
             return;
         };
         self.note(|operation| {
-            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"])
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "IN_PROGRESS", "PENDING", "PENDING"]);
         });
         self.halt().await;
         self.settle().await;
@@ -232,7 +232,7 @@ impl Driver {
             return;
         }
         self.note(|operation| {
-            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"])
+            step(operation, "UPDATE_IN_PROGRESS", &["COMPLETED", "COMPLETED", "IN_PROGRESS", "PENDING"]);
         });
         let outcome = self.start(connector, &operation.target).await;
         let Err(fault) = outcome else {
