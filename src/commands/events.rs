@@ -129,7 +129,7 @@ fn tell_events(told: &mut Told, deployed: &Deployed, heartbeat: &Heartbeat, lake
         let mut counts = stream::Counts::of(&table, emulator, cleaner);
         counts.versions = lake.stream_versions.get(&table).copied();
         let verdict = stream::verdict(&counts);
-        told.events.push(event("stream", &table, json!(counts), &verdict));
+        told.events.push(event("stream", &table, &json!(counts), &verdict));
         passages.push(passage(table, counts.hops(), verdict));
     }
     text.push_str(&hops::draw("stream", &passages, paint));
@@ -143,7 +143,7 @@ fn tell_events(told: &mut Told, deployed: &Deployed, heartbeat: &Heartbeat, lake
         counts.versions = lake.batch_versions.get(&table).copied();
         let verdict = batch::verdict(&counts);
         not_cleaned += counts.not_cleaned();
-        told.events.push(event("batch", &table, json!(counts), &verdict));
+        told.events.push(event("batch", &table, &json!(counts), &verdict));
         passages.push(passage(table, counts.hops(), verdict));
     }
     text.push_str(&hops::draw("batch", &passages, paint));
@@ -174,7 +174,7 @@ fn with<'a>(mut tables: BTreeSet<String>, more: impl Iterator<Item = &'a String>
     tables
 }
 
-fn event(path: &str, table: &str, counts: Value, verdict: &Verdict) -> Value {
+fn event(path: &str, table: &str, counts: &Value, verdict: &Verdict) -> Value {
     json!({"path": path, "table": table, "counts": counts, "adds_up": verdict.adds_up, "verdict": verdict.text})
 }
 

@@ -111,7 +111,7 @@ pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
         (Some(in_s3), Some(read)) if in_s3 > read => said.push(format!("{} in S3 and not cleaned", in_s3 - read)),
         // The connector says what it has stored a while after it was there to be cleaned.
         (Some(in_s3), Some(read)) if in_s3 < read => {
-            said.push(format!("{} cleaned before told as stored", read - in_s3))
+            said.push(format!("{} cleaned before told as stored", read - in_s3));
         }
         _ => {}
     }

@@ -88,7 +88,10 @@ mod tests {
         Whole { objects: vec![Object { key: key.to_owned(), body }], commit }
     }
 
-    fn steps(repeatable: bool) -> Vec<(Vec<String>, Vec<(String, i32, i64)>)> {
+    /// Keys that are stored, and the offsets that are committed then.
+    type Stored = (Vec<String>, Vec<(String, i32, i64)>);
+
+    fn steps(repeatable: bool) -> Vec<Stored> {
         let mut pending = Pending::default();
         pending.add("a", 0, vec![whole("a+0+0", 2), whole("a+0+2", 4)], Some(5));
         pending.add("a", 1, vec![whole("a+1+0", 3)], None);

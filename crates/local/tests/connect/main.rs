@@ -7,7 +7,7 @@ mod errors;
 mod ground;
 mod life;
 mod objects;
-#[expect(dead_code, reason = "other tests use the rest of it")]
+#[expect(dead_code, clippy::needless_pass_by_value, reason = "it is another test's, which uses the rest of it")]
 #[path = "../s3/client.rs"]
 mod s3;
 #[expect(dead_code, reason = "other tests use the rest of it")]

@@ -235,6 +235,7 @@ async fn requests_that_come_together_are_answered_in_order() {
 /// `--release`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "the figure that it is run for")]
 async fn produce_requests_a_second() {
     const CONNECTIONS: usize = 8;
     const REQUESTS: usize = 20_000;

@@ -126,11 +126,9 @@ fn authorities(bundle: Option<&Path>) -> Result<RootCertStore, ConfigsError> {
     let system = || BUNDLES.iter().map(PathBuf::from).find(|path| path.exists());
     let bundle = bundle.map(Path::to_owned).or_else(system).ok_or_else(|| wrong(&"the system has none"))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&bundle).map_err(|error| wrong(&error))? {
-        // A system's bundle may hold what is not understood; those that are will do.
-        if let Ok(certificate) = certificate {
-            let _ = roots.add(certificate);
-        }
+    // A system's bundle may hold what is not understood; those that are will do.
+    for certificate in CertificateDer::pem_file_iter(&bundle).map_err(|error| wrong(&error))?.flatten() {
+        let _ = roots.add(certificate);
     }
     if roots.is_empty() { Err(wrong(&format!("`{}` has none", bundle.display()))) } else { Ok(roots) }
 }

@@ -31,8 +31,8 @@ fn open(folder: &Path) -> Journal {
 }
 
 /// Draws an event whose first attempt leaves on all its routes.
-fn emit(journal: &mut Journal, post: Arc<Post>) {
-    journal.drawn(post.clone()).unwrap();
+fn emit(journal: &mut Journal, post: &Arc<Post>) {
+    journal.drawn(Arc::clone(post)).unwrap();
     for route in post.routes() {
         journal.leaves(post.number, route).unwrap();
     }
@@ -56,7 +56,7 @@ fn an_attempt_that_was_cut_off_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = open(folder.path());
     for number in 0..4 {
-        emit(&mut journal, post(number * 2));
+        emit(&mut journal, &post(number * 2));
     }
     for number in [0, 2, 4, 6] {
         journal.accepted(number, KAFKA).unwrap();
@@ -143,7 +143,7 @@ fn counters_are_told_as_they_are() {
     let teller = Teller::default();
     let mut journal = Journal::open(folder.path(), &tables, teller.clone()).unwrap();
     assert_eq!(teller.report().counters["pin"]["kafka_accepted"], 0);
-    emit(&mut journal, post(0));
+    emit(&mut journal, &post(0));
     journal.accepted(0, STREAM).unwrap();
     let told = teller.report().counters["pin"].clone();
     assert_eq!((told["accepted"], told["kafka_accepted"], told["kafka_emitted"]), (1, 0, 1));
@@ -169,7 +169,7 @@ fn a_second_emulator_is_kept_out() {
 fn the_file_does_not_grow_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = open(folder.path());
-    emit(&mut journal, post(0));
+    emit(&mut journal, &post(0));
     for _ in 0..200_000 {
         journal.failed(0, KAFKA, false).unwrap();
         journal.leaves(0, KAFKA).unwrap();
