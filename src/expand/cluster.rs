@@ -150,14 +150,12 @@ fn configuration(stack: &Stack, cluster: &Cluster) -> Option<Node> {
     let address = configuration_address();
     let inputs = ConfigurationInputs {
         name: (*stack.name).clone(),
-        kafka_versions: vec![cluster.kafka_version.get().clone()],
+        // For every version: which ones it is for cannot be changed while a cluster uses it, and the cluster's can.
+        kafka_versions: Vec::new(),
         properties: properties.map(|(key, value)| (key.to_owned(), value)).into(),
         description: configuration::ownership(&stack.name, &address),
     };
-    let secrets = secret(&[
-        (cluster.kafka_version.from_env, "kafka_versions"),
-        (cluster.brokers.from_env || cluster.partitions.from_env, "properties"),
-    ]);
+    let secrets = secret(&[(cluster.brokers.from_env || cluster.partitions.from_env, "properties")]);
     Some(node(stack, address, &inputs, secrets, cluster.place))
 }
 

@@ -178,7 +178,9 @@ impl Resource for Configuration {
     async fn create(&self, call: &Call, new: &ConfigurationInputs) -> Result<String, CloudError> {
         let send = || async {
             let request = self.clients.kafka.create_configuration().name(&new.name).description(&new.description);
-            let request = request.set_kafka_versions(Some(new.kafka_versions.clone())).server_properties(blob(new));
+            let request = request
+                .set_kafka_versions(Some(new.kafka_versions.clone()).filter(|versions| !versions.is_empty()))
+                .server_properties(blob(new));
             let made = request.send().await.map_err(|error| classify("kafka:CreateConfiguration", &error))?;
             made.arn.ok_or_else(|| incomplete("kafka:CreateConfiguration", "ARN"))
         };
