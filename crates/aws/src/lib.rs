@@ -7,6 +7,7 @@
 pub mod api_gateway;
 pub mod catalog;
 pub mod clients;
+mod delete;
 pub mod ec2;
 pub mod error;
 pub mod iam;

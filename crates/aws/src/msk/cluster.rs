@@ -19,8 +19,9 @@ use super::families::{Family, authentication, client_broker, configuration, coun
 use super::live::{self, describe_cluster, live, why_failed};
 use super::operation::completed;
 use crate::clients::Clients;
+use crate::delete::{Activity, delete_once_idle};
 use crate::ec2::network::{default_subnets, no_default_vpc};
-use crate::error::{classify, incomplete, unless_gone};
+use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
@@ -397,24 +398,19 @@ impl Resource for Cluster {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("deleting the cluster {id}"), PACE, || async {
-            let sent = self.clients.kafka.delete_cluster().cluster_arn(id).send().await;
-            let error = match unless_gone(sent.map(drop).map_err(|error| classify("kafka:DeleteCluster", &error))) {
-                Ok(_) => return Ok(Look::Ready(())),
-                Err(error) => error,
-            };
-            // A cluster that is being made or changed cannot be deleted before that is over.
+        let look = || async {
             let state = describe_cluster(&self.clients, id).await?.and_then(|found| found.state);
-            match state {
-                None | Some(ClusterState::Deleting) => Ok(Look::Ready(())),
-                Some(ClusterState::Active | ClusterState::Failed) if error.kind != ErrorKind::Conflict => Err(error),
-                Some(state) if [ErrorKind::Conflict, ErrorKind::Invalid].contains(&error.kind) => {
-                    Ok(Look::Pending(state.as_str().to_owned()))
-                }
-                Some(_) => Err(error),
-            }
-        })
-        .await?;
+            Ok(match state {
+                None | Some(ClusterState::Deleting) => Activity::Gone,
+                Some(ClusterState::Active | ClusterState::Failed) => Activity::Idle,
+                Some(busy) => Activity::Busy(busy.as_str().to_owned()),
+            })
+        };
+        let send = || async {
+            let sent = self.clients.kafka.delete_cluster().cluster_arn(id).send().await;
+            sent.map(drop).map_err(|error| classify("kafka:DeleteCluster", &error))
+        };
+        delete_once_idle(call, &format!("deleting the cluster {id}"), PACE, look, send).await?;
         self.gone(call, id).await
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::properties;
 use crate::clients::Clients;
+use crate::delete::delete_once_unused;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
 
@@ -238,20 +239,11 @@ impl Resource for Configuration {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("deleting the configuration {id}"), DELETE_PACE, || async {
+        let send = || async {
             let sent = self.clients.kafka.delete_configuration().arn(id).send().await;
-            match sent.map(drop).map_err(|error| classify("kafka:DeleteConfiguration", &error)) {
-                Ok(()) => Ok(Look::Ready(())),
-                Err(error) => match error.kind {
-                    ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => {
-                        Ok(Look::Pending(format!("still used: {}", error.message)))
-                    }
-                    _ => Err(error),
-                },
-            }
-        })
-        .await?;
+            sent.map(drop).map_err(|error| classify("kafka:DeleteConfiguration", &error))
+        };
+        delete_once_unused(call, &format!("deleting the configuration {id}"), DELETE_PACE, send).await?;
         self.gone(call, id).await
     }
 }

@@ -27,7 +27,8 @@ use super::live::{describe, inputs, live, why_failed};
 use super::operation::completed;
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
-use crate::error::{classify, incomplete, unless_gone};
+use crate::delete::{Activity, delete_once_idle};
+use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
 
@@ -474,29 +475,19 @@ impl Resource for Connector {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("deleting the connector {id}"), PACE, || async {
-            let sent = self.clients.kafkaconnect.delete_connector().connector_arn(id).send().await;
-            let error =
-                match unless_gone(sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteConnector", &error))) {
-                    Ok(_) => return Ok(Look::Ready(())),
-                    Err(error) => error,
-                };
-            // A connector that is being made or changed cannot be deleted before that is over.
+        let look = || async {
             let state = describe(&self.clients, id).await?.and_then(|found| found.connector_state);
-            match state {
-                None | Some(ConnectorState::Deleting) => Ok(Look::Ready(())),
-                Some(ConnectorState::Running | ConnectorState::Failed | ConnectorState::Paused)
-                    if error.kind != ErrorKind::Conflict =>
-                {
-                    Err(error)
-                }
-                Some(state) if [ErrorKind::Conflict, ErrorKind::Invalid].contains(&error.kind) => {
-                    Ok(Look::Pending(state.as_str().to_owned()))
-                }
-                Some(_) => Err(error),
-            }
-        })
-        .await?;
+            Ok(match state {
+                None | Some(ConnectorState::Deleting) => Activity::Gone,
+                Some(ConnectorState::Running | ConnectorState::Failed | ConnectorState::Paused) => Activity::Idle,
+                Some(busy) => Activity::Busy(busy.as_str().to_owned()),
+            })
+        };
+        let send = || async {
+            let sent = self.clients.kafkaconnect.delete_connector().connector_arn(id).send().await;
+            sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteConnector", &error))
+        };
+        delete_once_idle(call, &format!("deleting the connector {id}"), PACE, look, send).await?;
         self.gone(call, id).await
     }
 }

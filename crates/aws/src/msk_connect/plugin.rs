@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
 use crate::clients::{Clients, partition};
+use crate::delete::delete_once_unused;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
@@ -236,21 +237,11 @@ impl Resource for Plugin {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("deleting the plugin {id}"), PACE, || async {
+        let send = || async {
             let sent = self.clients.kafkaconnect.delete_custom_plugin().custom_plugin_arn(id).send().await;
-            match sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteCustomPlugin", &error)) {
-                Ok(()) => Ok(Look::Ready(())),
-                Err(error) => match error.kind {
-                    ErrorKind::NotFound => Ok(Look::Ready(())),
-                    // A connector that used it may hold it until it is gone itself.
-                    ErrorKind::Blocked | ErrorKind::Conflict => {
-                        Ok(Look::Pending(format!("still used: {}", error.message)))
-                    }
-                    _ => Err(error),
-                },
-            }
-        })
-        .await?;
+            sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteCustomPlugin", &error))
+        };
+        delete_once_unused(call, &format!("deleting the plugin {id}"), PACE, send).await?;
         self.gone(call, id).await
     }
 }

@@ -8,11 +8,12 @@ use aws_sdk_kafkaconnect::operation::describe_worker_configuration::DescribeWork
 use aws_sdk_kafkaconnect::types::{WorkerConfigurationState, WorkerConfigurationSummary};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
+use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
+use crate::delete::delete_once_unused;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
@@ -198,21 +199,12 @@ impl Resource for WorkerConfiguration {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("deleting the worker configuration {id}"), PACE, || async {
-            let request = self.clients.kafkaconnect.delete_worker_configuration().worker_configuration_arn(id);
-            let sent = request.send().await;
-            match sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteWorkerConfiguration", &error)) {
-                Ok(()) => Ok(Look::Ready(())),
-                Err(error) => match error.kind {
-                    ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => {
-                        Ok(Look::Pending(format!("still used: {}", error.message)))
-                    }
-                    _ => Err(error),
-                },
-            }
-        })
-        .await?;
+        let send = || async {
+            let sent =
+                self.clients.kafkaconnect.delete_worker_configuration().worker_configuration_arn(id).send().await;
+            sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteWorkerConfiguration", &error))
+        };
+        delete_once_unused(call, &format!("deleting the worker configuration {id}"), PACE, send).await?;
         self.gone(call, id).await
     }
 }
