@@ -45,15 +45,16 @@ impl Failure {
         }
     }
 
-    /// A failure with the chain of an error's causes.
+    /// A failure with the chain of an error's causes, and the advice of the cloud's error among them.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Failure {
-        let mut causes = Vec::new();
+        let (mut causes, mut hint) = (Vec::new(), None);
         let mut source = error.source();
         while let Some(cause) = source {
             causes.push(cause.to_string());
+            hint = hint.or_else(|| cause.downcast_ref::<CloudError>()?.hint.clone());
             source = cause.source();
         }
-        Failure::Message { message: error.to_string(), causes, hint: None }
+        Failure::Message { message: error.to_string(), causes, hint }
     }
 
     /// The failures as one.
