@@ -103,6 +103,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// Set damaged state aside and rebuild it from what the cloud holds
+        #[arg(long)]
+        recover: bool,
     },
     /// Destroy all of a stack; needs no stack file
     Down {
@@ -170,6 +173,12 @@ pub enum Command {
         #[arg(long = "table", value_name = "TABLE")]
         tables: Vec<String>,
     },
+    /// Who holds a stack, and the way out when its holder is gone
+    Lock {
+        /// What to do about it
+        #[command(subcommand)]
+        command: LockCommand,
+    },
     /// The resource graph
     Graph {
         /// The stack file
@@ -201,6 +210,27 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         command: LocalCommand,
+    },
+}
+
+/// What to do about a stack's lock.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Who holds the stack, since when, and whether its process lives
+    Status {
+        /// The stack's name or its stack file; without it, all stacks
+        stack: Option<String>,
+    },
+    /// Take the lock from a holder that has ended or has not renewed it in time
+    Break {
+        /// The stack's name or its stack file; absent when there is one stack
+        stack: Option<String>,
+        /// Also from one that is at work: it stops at its next write
+        #[arg(long)]
+        force: bool,
+        /// Do not ask before acting
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

@@ -17,7 +17,7 @@ use crate::spec::{Stack, Target};
 /// Shows the plan. Returns whether there are changes.
 pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
     let stack = stacks::load_to_make(file)?;
-    let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
+    let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
     let connected = local::connect(context, target, &region).await?;
     let planned = async {

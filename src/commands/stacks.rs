@@ -1,9 +1,11 @@
 //! The stacks that are recorded under the state folder, and which one a command means.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use pinfra_engine::state::{Place, State};
+use pinfra_engine::state::{FolderShelf, Life, Place, Recovered, Shelf, State, lock_status};
 use pinfra_engine::{Lock, StateStore};
+use serde_json::json;
 
 use super::context::Context;
 use crate::cli::TargetArg;
@@ -35,20 +37,30 @@ pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, F
                 .hint("name the one that you mean")),
         };
     };
-    let looks_like_a_file = given.ends_with(".yaml") || given.ends_with(".yml") || Path::new(given).is_file();
-    if looks_like_a_file {
+    if looks_like_a_file(given) {
         let file = load(Path::new(given))?;
-        let state = StateStore::load(&folder(context, &file.name))?;
+        let state = read(context, &file.name)?;
         return Ok(Chosen { name: file.name.value.clone(), state, file: Some(file) });
     }
     by_name(context, given.to_owned())
 }
 
-fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
-    if !is_a_name(&name) {
-        return Err(Failure::new(format!("`{name}` is neither a stack file nor the name of a stack")));
+/// Whether a command was given a stack file, and not a name.
+pub(super) fn looks_like_a_file(given: &str) -> bool {
+    given.ends_with(".yaml") || given.ends_with(".yml") || Path::new(given).is_file()
+}
+
+/// Refuses what cannot be the name of a stack.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if is_a_name(name) {
+        return Ok(());
     }
-    let state = StateStore::load(&folder(context, &name))?;
+    Err(Failure::new(format!("`{name}` is neither a stack file nor the name of a stack")))
+}
+
+fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
+    check_name(&name)?;
+    let state = read(context, &name)?;
     if state.is_none() {
         let known = recorded(context.state_dir())?;
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -64,26 +76,35 @@ fn is_a_name(text: &str) -> bool {
 }
 
 /// Where a stack's state is kept.
-pub(super) fn folder(context: &Context, name: &str) -> PathBuf {
-    context.state_dir().join(name)
+pub(super) fn shelf(context: &Context, name: &str) -> Arc<dyn Shelf> {
+    Arc::new(FolderShelf::new(context.state_dir().join(name)))
+}
+
+/// What is recorded of a stack, without its lock; `None` when nothing is.
+pub(super) fn read(context: &Context, name: &str) -> Result<Option<State>, Failure> {
+    Ok(StateStore::load(&*shelf(context, name), name)?)
 }
 
 /// The names of the stacks of which something is recorded, in order.
 pub(super) fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
-    let Ok(entries) = std::fs::read_dir(state_dir) else { return Ok(names) };
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_a_name(&name) {
-            continue;
-        }
-        let state = StateStore::load(&entry.path())?;
+    for name in folders(state_dir) {
+        let state = StateStore::load(&FolderShelf::new(state_dir.join(&name)), &name)?;
         if state.is_some_and(|state| !state.resources.is_empty() || !state.open.is_empty()) {
             names.push(name);
         }
     }
-    names.sort();
     Ok(names)
+}
+
+/// The names of the stacks that have a folder, in order, whatever is in it.
+pub(super) fn folders(state_dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(state_dir) else { return Vec::new() };
+    let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+    let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| is_a_name(name)).collect();
+    names.sort();
+    names
 }
 
 /// Reads a stack file. Warnings are for `validate`; here only what is wrong counts.
@@ -103,10 +124,27 @@ pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }
 
+/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew; returns whether it was.
+pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<(StateStore, bool), Failure> {
+    let lock = Lock::take(shelf(context, name), command)?;
+    let (store, recovered) = StateStore::recover(lock, name)?;
+    let Some(Recovered { damage, set_aside, kept_lineage }) = recovered else {
+        context.tell("the state is whole: there is nothing to recover");
+        return Ok((store, false));
+    };
+    let why = std::error::Error::source(&damage).map_or_else(|| damage.to_string(), ToString::to_string);
+    if context.global.json {
+        let value = json!({"damage": why, "set_aside": set_aside, "kept_lineage": kept_lineage});
+        context.result("", "recovering", value)?;
+    }
+    let files = set_aside.join("`, `");
+    context.tell(&format!("damaged state: {why}\nset aside as `{files}`; what the cloud holds is recorded anew"));
+    Ok((store, true))
+}
+
 /// Takes the stack's lock and opens its state.
 pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
-    let folder = folder(context, name);
-    let lock = Lock::take(&folder, command)?;
+    let lock = Lock::take(shelf(context, name), command)?;
     Ok(StateStore::open(lock, name)?)
 }
 
@@ -149,11 +187,10 @@ pub(super) fn place(context: &Context, stack: &Stack, state: Option<&State>) -> 
 
 /// Whether any stack is being worked on now, besides those of this process.
 pub(super) fn any_locked(state_dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(state_dir) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
-        pinfra_engine::state::holder(&entry.path()).ok().flatten().is_some_and(|holder| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            holder.pid != std::process::id() && holder.is_alive(now)
+    folders(state_dir).into_iter().any(|name| {
+        lock_status(&FolderShelf::new(state_dir.join(name))).ok().flatten().is_some_and(|status| {
+            let is_held = matches!(status.life, Life::Held | Life::Silent);
+            is_held && status.holder.pid != std::process::id()
         })
     })
 }
