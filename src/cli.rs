@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pinfra_aws::state::{Location, NotALocation};
 
 /// One YAML stack file describes a streaming data pipeline; pinfra makes it exist, on a laptop or on AWS.
 #[derive(Debug, Parser)]
@@ -37,20 +38,32 @@ pub struct Global {
     /// How many resources are worked on at once
     #[arg(long, global = true, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,
-    /// Where state is kept
-    #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra", value_parser = state_folder)]
-    pub state: PathBuf,
+    /// Where state is kept: a folder, or `s3://bucket/prefix`
+    #[arg(long, global = true, value_name = "DIR|S3-URL", default_value = ".pinfra", env = "PINFRA_STATE", value_parser = state_place)]
+    pub state: StateArg,
     /// The program to deploy onto the client machine; by default this one. On AWS it has to be a Linux program
     #[arg(long, global = true, value_name = "FILE", env = "PINFRA_PROGRAM")]
     pub program: Option<PathBuf>,
 }
 
-/// A folder of this machine. A URL would make a folder of that name, which nobody means.
-fn state_folder(text: &str) -> Result<PathBuf, String> {
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub enum StateArg {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In S3.
+    S3(Location),
+}
+
+/// Any other URL would make a folder of that name, which nobody means.
+fn state_place(text: &str) -> Result<StateArg, String> {
     match text.split_once("://") {
-        Some((scheme, _)) => Err(format!("this version of pinfra keeps state in a folder, not at `{scheme}://…`")),
-        None if text.is_empty() => Err("name a folder".to_owned()),
-        None => Ok(PathBuf::from(text)),
+        Some(("s3", _)) => text.parse().map(StateArg::S3).map_err(|error: NotALocation| error.to_string()),
+        Some((scheme, _)) => {
+            Err(format!("state is kept in a folder or at `s3://bucket/prefix`, not at `{scheme}://…`"))
+        }
+        None if text.is_empty() => Err("name a folder or `s3://bucket/prefix`".to_owned()),
+        None => Ok(StateArg::Folder(PathBuf::from(text))),
     }
 }
 

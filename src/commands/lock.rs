@@ -26,11 +26,11 @@ pub(super) fn run(context: &Context, command: &LockCommand) -> Result<(), Failur
 fn status(context: &Context, given: Option<&str>) -> Result<(), Failure> {
     let names = match given {
         Some(given) => vec![name(given)?],
-        None => stacks::folders(context.state_dir()),
+        None => stacks::known(context.home()?)?,
     };
     let mut locked = 0;
     for name in &names {
-        let shelf = stacks::shelf(context, name);
+        let shelf = stacks::shelf(context, name)?;
         let status = match lock_status(&*shelf) {
             Ok(Some(status)) => status,
             Ok(None) if given.is_none() => continue,
@@ -57,7 +57,7 @@ fn status(context: &Context, given: Option<&str>) -> Result<(), Failure> {
         context.result(&format!("{name}: {}\n", sentence(name, &status)), "lock", value)?;
     }
     if locked == 0 {
-        context.tell(&format!("no stack under `{}` was ever locked", context.state_dir().display()));
+        context.tell(&format!("no stack under `{}` was ever locked", context.home()?));
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ fn end(context: &Context, given: Option<&str>, force: bool, yes: bool) -> Result
         Some(given) => name(given)?,
         None => only(context)?,
     };
-    let shelf = stacks::shelf(context, &name);
+    let shelf = stacks::shelf(context, &name)?;
     if force && lock_status(&*shelf).is_ok_and(|status| status.is_some_and(|status| status.life == Life::Held)) {
         confirm(context, &name, yes)?;
     }
@@ -160,10 +160,11 @@ fn name(given: &str) -> Result<String, Failure> {
 
 /// The only stack that there is.
 fn only(context: &Context) -> Result<String, Failure> {
-    let mut names = stacks::folders(context.state_dir());
+    let home = context.home()?;
+    let mut names = stacks::known(home)?;
     match names.len() {
         1 => Ok(names.remove(0)),
-        0 => Err(Failure::new(format!("no stack is recorded under `{}`", context.state_dir().display()))),
+        0 => Err(Failure::new(format!("no stack is recorded under `{home}`"))),
         n => Err(Failure::new(format!("{} are recorded: {}", count(n, "stack"), names.join(", ")))
             .hint("name the one that you mean")),
     }

@@ -9,6 +9,7 @@ mod events;
 mod explain;
 mod facts;
 mod graph;
+mod home;
 mod init;
 mod local;
 mod lock;

@@ -49,6 +49,7 @@ pub(super) async fn make(
     check_account(state, clients)?;
     let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
+    stacks::check_lake(context, &graph)?;
     Ok((place, of(&graph, state, clients).await?))
 }
 

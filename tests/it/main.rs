@@ -11,6 +11,7 @@ mod kill;
 mod pipeline;
 mod prefixes;
 mod query;
+mod remote_state;
 mod scale;
 mod stack_file;
 mod stacks;

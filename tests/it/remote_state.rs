@@ -120,9 +120,32 @@ async fn who_was_overtaken_writes_no_more() {
     let (journal, ours) = ("of/us/pins/journal.ndjson", b"the next holder's".to_vec());
     s3.put_object().bucket(BUCKET).key(journal).body(ours.clone().into()).send().await.unwrap();
     let late = said(&late.wait_with_output().unwrap());
-    assert!(late.code == 1 && late.stdout.contains("changed by somebody else"), "{}\n{}", late.stdout, late.stderr);
+    assert!(late.code == 1 && late.stdout.contains("has lost its lock"), "{}\n{}", late.stdout, late.stderr);
     let there = s3.get_object().bucket(BUCKET).key(journal).send().await.unwrap();
     assert_eq!(there.body.collect().await.unwrap().to_vec(), ours);
+}
+
+#[tokio::test]
+async fn damaged_state_and_locks_have_the_same_ways_out() {
+    let remote = Remote::new("20").await;
+    remote.ok(&["up", "pins.yaml"]);
+    let s3 = remote.sandbox.clients().await.s3;
+    for document in ["state.json", "lock.json"] {
+        let key = format!("of/us/pins/{document}");
+        s3.put_object().bucket(BUCKET).key(key).body(b"{".to_vec().into()).send().await.unwrap();
+    }
+    let locked = remote.run(&["up", "pins.yaml"]);
+    let file = "`s3://team-state/of/us/pins/lock.json` is not a lock file";
+    assert!(locked.code == 1 && locked.stderr.contains(file), "{}", locked.stderr);
+    remote.ok(&["lock", "break", "pins"]);
+    assert!(remote.ok(&["lock", "status"]).stdout.starts_with("pins: free"));
+    let damaged = remote.run(&["up", "pins.yaml"]);
+    let file = "`s3://team-state/of/us/pins/state.json` is not to be trusted";
+    assert!(damaged.code == 1 && damaged.stderr.contains(file), "{}", damaged.stderr);
+    remote.ok(&["up", "pins.yaml", "--recover"]);
+    remote.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+    let set_aside = remote.keys().await.into_iter().filter(|key| key.contains(".damaged-")).count();
+    assert_eq!(set_aside, 2, "{:?}", remote.keys().await);
 }
 
 #[tokio::test]

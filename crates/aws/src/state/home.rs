@@ -48,7 +48,8 @@ impl S3Home {
         Ok(S3Home::of(client.map_err(|error| explained(error, &location))?, location, background))
     }
 
-    /// The same over a client that there is already, which nobody has asked for the bucket yet.
+    /// The same over a client that there is already, and that nobody else uses: its connections end with this. Whether there
+    /// is such a bucket shows when it is used.
     pub fn over(client: Client, location: Location) -> Result<S3Home, CloudError> {
         let background = start(&location)?;
         Ok(S3Home::of(client, location, background))

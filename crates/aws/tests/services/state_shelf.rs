@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use pinfra_aws::state::S3Home;
 use pinfra_engine::state::{FolderShelf, Shelf, ShelfError, When};
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, config};
 
 const NAME: &str = "document";
 
@@ -26,9 +26,12 @@ async fn on_both(contract: fn(&Make)) {
 }
 
 async fn in_s3(cloud: &Cloud) -> Make {
-    let client = cloud.bucket("team-state").await;
+    cloud.bucket("team-state").await;
+    let url = cloud.local.endpoint().to_owned();
+    let credentials = cloud.credentials();
     Arc::new(move || {
-        let home = S3Home::over(client.clone(), "s3://team-state/of/us".parse().unwrap()).unwrap();
+        let client = aws_sdk_s3::Client::new(&config(&url, credentials.clone()));
+        let home = S3Home::over(client, "s3://team-state/of/us".parse().unwrap()).unwrap();
         Arc::new(home.shelf("pins"))
     })
 }
