@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pinfra_aws::state::{Location, NotALocation};
 
 /// One YAML stack file describes a streaming data pipeline; pinfra makes it exist, on a laptop or on AWS.
 #[derive(Debug, Parser)]
@@ -37,20 +38,32 @@ pub struct Global {
     /// How many resources are worked on at once
     #[arg(long, global = true, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,
-    /// Where state is kept
-    #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra", value_parser = state_folder)]
-    pub state: PathBuf,
+    /// Where state is kept: a folder, or `s3://bucket/prefix`
+    #[arg(long, global = true, value_name = "DIR|S3-URL", default_value = ".pinfra", env = "PINFRA_STATE", value_parser = state_place)]
+    pub state: StateArg,
     /// The program to deploy onto the client machine; by default this one. On AWS it has to be a Linux program
     #[arg(long, global = true, value_name = "FILE", env = "PINFRA_PROGRAM")]
     pub program: Option<PathBuf>,
 }
 
-/// A folder of this machine. A URL would make a folder of that name, which nobody means.
-fn state_folder(text: &str) -> Result<PathBuf, String> {
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub enum StateArg {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In S3.
+    S3(Location),
+}
+
+/// Any other URL would make a folder of that name, which nobody means.
+fn state_place(text: &str) -> Result<StateArg, String> {
     match text.split_once("://") {
-        Some((scheme, _)) => Err(format!("this version of pinfra keeps state in a folder, not at `{scheme}://…`")),
-        None if text.is_empty() => Err("name a folder".to_owned()),
-        None => Ok(PathBuf::from(text)),
+        Some(("s3", _)) => text.parse().map(StateArg::S3).map_err(|error: NotALocation| error.to_string()),
+        Some((scheme, _)) => {
+            Err(format!("state is kept in a folder or at `s3://bucket/prefix`, not at `{scheme}://…`"))
+        }
+        None if text.is_empty() => Err("name a folder or `s3://bucket/prefix`".to_owned()),
+        None => Ok(StateArg::Folder(PathBuf::from(text))),
     }
 }
 
@@ -103,6 +116,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// Set damaged state aside and rebuild it from what the cloud holds
+        #[arg(long)]
+        recover: bool,
     },
     /// Destroy all of a stack; needs no stack file
     Down {
@@ -170,6 +186,12 @@ pub enum Command {
         #[arg(long = "table", value_name = "TABLE")]
         tables: Vec<String>,
     },
+    /// Who holds a stack, and the way out when its holder is gone
+    Lock {
+        /// What to do about it
+        #[command(subcommand)]
+        command: LockCommand,
+    },
     /// The resource graph
     Graph {
         /// The stack file
@@ -201,6 +223,27 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         command: LocalCommand,
+    },
+}
+
+/// What to do about a stack's lock.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Who holds the stack, since when, and whether its process lives
+    Status {
+        /// The stack's name or its stack file; without it, all stacks
+        stack: Option<String>,
+    },
+    /// Take the lock from a holder that has ended or has not renewed it in time
+    Break {
+        /// The stack's name or its stack file; absent when there is one stack
+        stack: Option<String>,
+        /// Also from one that is at work: it stops at its next write
+        #[arg(long)]
+        force: bool,
+        /// Do not ask before acting
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

@@ -97,7 +97,7 @@ async fn destroy(
 }
 
 /// What is recorded, and what carries the stack's tags although nothing is recorded of it.
-async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog) -> Result<State, Failure> {
+pub(super) async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog) -> Result<State, Failure> {
     let mut state = state.clone();
     let tagged = match tags::owned_by(clients, catalog, &state.stack).await {
         Ok(tagged) => tagged,

@@ -9,8 +9,10 @@ mod events;
 mod explain;
 mod facts;
 mod graph;
+mod home;
 mod init;
 mod local;
+mod lock;
 mod logs;
 mod outputs;
 mod plan;
@@ -61,7 +63,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let changes = on_runtime(plan::run(context, &stack))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
         }
-        Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
+        Command::Up { stack, yes, recover } => on_runtime(up::run(context, &stack, yes, recover)).map(|()| 0),
         Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
@@ -82,6 +84,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let asked = clean::Asked { stack: stack.as_deref(), full, tables: &tables };
             on_runtime_of_readers(clean::run(context, asked)).map(|()| 0)
         }
+        Command::Lock { command } => lock::run(context, &command).map(|()| 0),
         Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }

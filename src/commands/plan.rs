@@ -17,7 +17,7 @@ use crate::spec::{Stack, Target};
 /// Shows the plan. Returns whether there are changes.
 pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
     let stack = stacks::load_to_make(file)?;
-    let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
+    let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
     let connected = local::connect(context, target, &region).await?;
     let planned = async {
@@ -49,6 +49,7 @@ pub(super) async fn make(
     check_account(state, clients)?;
     let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
+    stacks::check_lake(context, &graph)?;
     Ok((place, of(&graph, state, clients).await?))
 }
 

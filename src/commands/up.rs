@@ -1,33 +1,46 @@
 //! `pinfra up`: makes it so.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::state::Entry;
-use pinfra_engine::{State, StateStore};
+use pinfra_engine::{Address, Graph, Observation, Plan, State, StateStore, observe};
 
 use super::context::Context;
 use super::deployed::Deployed;
 use super::run::{ask, carry_out};
-use super::{local, outputs, plan, stacks, verify};
+use super::{down, local, outputs, plan, stacks, verify};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
 /// What a probe may take: on AWS a new API key takes up to half a minute to be known everywhere.
 const PROBE: Duration = Duration::from_secs(90);
 
-/// Makes the stack of `file`.
-pub(super) async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
+/// Makes the stack of `file`. With `recover`, damaged state is no obstacle.
+pub(super) async fn run(context: &Context, file: &Path, yes: bool, recover: bool) -> Result<(), Failure> {
     let stack = stacks::load_to_make(file)?;
-    let store = stacks::open(context, &stack.name, "up")?;
+    let (store, recovered) = match recover {
+        true => stacks::recover(context, &stack.name, "up")?,
+        false => (stacks::open(context, &stack.name, "up")?, false),
+    };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let made = make(context, &stack, store, target, &connected, yes).await;
+    let made = make(context, &stack, store, target, &connected, Asked { yes, recovered }).await;
     if made.is_err() {
         connected.release(context).await;
     }
     made
+}
+
+/// How a run was asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// Without a question.
+    yes: bool,
+    /// Its state was damaged and begun anew.
+    recovered: bool,
 }
 
 async fn make(
@@ -36,10 +49,13 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
-    yes: bool,
+    Asked { yes, recovered }: Asked,
 ) -> Result<(), Failure> {
     let clients = Clients::connect(&connected.connection).await?;
-    let (place, plan) = plan::make(context, stack, store.state(), &clients, target).await?;
+    let (place, mut plan) = plan::make(context, stack, store.state(), &clients, target).await?;
+    if recovered && let Some(state) = with_strays(store.state(), &plan, &clients).await? {
+        plan = plan::make(context, stack, &state, &clients, target).await?.1;
+    }
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -79,6 +95,24 @@ async fn make(
         });
     }
     Ok(())
+}
+
+/// What the lost state may have recorded and the stack file has no more: it carries the stack's tags. `None` when there is
+/// no such thing.
+async fn with_strays(state: &State, plan: &Plan, clients: &Clients) -> Result<Option<State>, Failure> {
+    let catalog = catalog(clients);
+    let mut found = down::with_what_is_tagged(state, clients, &catalog).await?;
+    let seen = plan.seen.iter().filter_map(|entry| match entry {
+        Entry::Seen { address, .. } => Some(address),
+        _ => None,
+    });
+    let wanted: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).chain(seen).collect();
+    found.resources.retain(|address, _| !wanted.contains(address));
+    let observed =
+        observe(&Graph::default(), &found, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+    // The Tagging API also lists what is gone.
+    found.resources.retain(|address, _| observed.get(address) != Some(&Observation::Absent));
+    Ok((!found.resources.is_empty()).then_some(found))
 }
 
 /// Proves with a real event that the pipeline works, where there is one from end to end.

@@ -17,6 +17,7 @@ pub mod msk;
 pub mod msk_connect;
 pub mod policy;
 pub mod s3;
+pub mod state;
 pub mod tags;
 pub mod wait;
 pub mod worker;

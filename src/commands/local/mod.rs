@@ -143,7 +143,7 @@ fn endpoint(server: &admin::Server, credentials: process::Credentials) -> Endpoi
 }
 
 fn folder(context: &Context) -> std::path::PathBuf {
-    context.state_dir().join(stacks::LOCAL)
+    context.work_dir().join(stacks::LOCAL)
 }
 
 /// How `up` starts a local cloud.

@@ -55,11 +55,25 @@ async fn both_paths_hold_the_same_rows() {
 
     a_post_by_hand_is_acknowledged(&pipeline);
     the_gateway_answers_to_the_api_alone(&pipeline);
-    sandbox.ok(&["down", NAME]);
+    only_destroys(&sandbox.ok(&["down", NAME, "--verbose"]).stderr);
     assert!(
         !sandbox.folder.path().join(".pinfra/local/server.json").exists(),
         "the local cloud is gone with its last stack"
     );
+}
+
+/// What `down` says it has called: nothing that makes or changes anything.
+fn only_destroys(said: &str) {
+    let (_, calls) = said.split_once(" requests: ").expect("`--verbose` tells the requests");
+    let calls: Vec<&str> = calls.lines().next().unwrap().split(", ").collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    let looks = ["Describe", "List", "Get", "Head"];
+    let destroys = ["Delete", "Terminate", "Release", "Disassociate", "Remove", "Detach", "Revoke", "Abort"];
+    for call in calls {
+        let (_, operation) = call.split_once('.').unwrap();
+        let is_meant = looks.iter().chain(&destroys).any(|verb| operation.starts_with(verb));
+        assert!(is_meant, "`down` called {call}");
+    }
 }
 
 /// All rows of a table in a fixed order.

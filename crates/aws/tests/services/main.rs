@@ -14,3 +14,4 @@ mod s3_conditions;
 mod s3_objects;
 mod s3_uploads;
 mod s3_versions;
+mod state_shelf;

@@ -1,5 +1,6 @@
 //! The order of destroying, case by case. Terraform's `docs/destroying.md` is the list.
 
+use pinfra_engine::state::snapshot_of;
 use pinfra_engine::testing::{Fault, arn_of};
 use pinfra_engine::{Action, ErrorKind, Graph, Node, PlanError};
 
@@ -217,7 +218,7 @@ fn a_state_whose_needs_go_round_in_a_circle_is_taken_down_in_some_runs() {
         let path = world.folder.path().join("state.json");
         let mut state = world.state();
         state.resources.get_mut(&address("fake/thing.a")).unwrap().needs = vec![address("fake/thing.c")];
-        std::fs::write(&path, serde_json::to_string(&state).unwrap()).unwrap();
+        std::fs::write(&path, snapshot_of(&state)).unwrap();
         let mut runs = 1;
         while !world.down().await.outcome.is_complete() {
             runs += 1;

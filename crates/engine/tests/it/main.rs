@@ -6,6 +6,7 @@ mod destroy;
 mod execute;
 mod judgement;
 mod properties;
+mod recorded;
 mod scale;
 mod secrets;
 mod state_format;
