@@ -1,6 +1,7 @@
 //! The command line: clap types only, no behaviour.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -103,6 +104,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Destroy all of a stack; needs no stack file
     Down {
@@ -111,6 +115,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// What exists and whether it is healthy
     Status {
@@ -202,6 +209,17 @@ pub enum Command {
         #[command(subcommand)]
         command: LocalCommand,
     },
+}
+
+/// How long a run waits for what it has begun.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Return as soon as only what takes long is waited for: it goes on by itself, and the next run from there
+    #[arg(long)]
+    pub detach: bool,
+    /// Wait no longer than this, such as `30m`; exits 1 when something is left, and the next run goes on from there
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// How rows are written.

@@ -40,7 +40,7 @@ where
         };
         match refused.kind {
             ErrorKind::NotFound => Ok(Look::Ready(())),
-            ErrorKind::Conflict => Ok(Look::Pending("busy".to_owned())),
+            ErrorKind::Conflict => Ok(Look::Held(refused)),
             ErrorKind::Invalid => match look().await? {
                 Activity::Gone => Ok(Look::Ready(())),
                 Activity::Busy(state) => Ok(Look::Pending(state)),
@@ -69,7 +69,7 @@ where
                 Ok(()) => Ok(Look::Ready(())),
                 Err(error) => match error.kind {
                     ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Pending(format!("in use: {}", error.message))),
+                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Held(error)),
                     _ => Err(error),
                 },
             }

@@ -329,7 +329,7 @@ impl Resource for SecurityGroup {
         // A group that was just made may not be known everywhere yet.
         let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Pending("not visible yet".to_owned()), Look::Ready))
+            Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
         let now = self.live(&found).await?;
@@ -375,7 +375,9 @@ impl Resource for SecurityGroup {
             match sent.map_err(|error| classify("ec2:DeleteSecurityGroup", &error)) {
                 Ok(_) => Ok(Look::Ready(())),
                 Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::Blocked => Ok(Look::Pending(self.holders(id).await)),
+                Err(error) if error.kind == ErrorKind::Blocked => {
+                    Ok(Look::Held(CloudError { message: self.holders(id).await, ..error }))
+                }
                 Err(error) => Err(error),
             }
         })

@@ -9,7 +9,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{PACE, passes, read_policy, tag_list, tags_of};
+use super::{PACE, passing, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
@@ -80,8 +80,7 @@ impl Role {
             let request = iam.update_assume_role_policy().role_name(name).policy_document(&document);
             match request.send().await.map_err(|error| classify("iam:UpdateAssumeRolePolicy", &error)) {
                 Ok(_) => Ok(Look::Ready(())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -145,8 +144,7 @@ impl Resource for Role {
             let request = request.max_session_duration(new.max_session_seconds).set_tags(Some(tags.clone()));
             match request.send().await.map_err(|error| classify("iam:CreateRole", &error)) {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -162,7 +160,7 @@ impl Resource for Role {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -214,9 +212,9 @@ impl Resource for Role {
                     // A policy that was just taken away may hold it for a while; so may an instance profile.
                     held if held.kind == ErrorKind::Blocked => {
                         unless_gone(self.strip(id).await)?;
-                        Ok(Look::Pending(format!("held ({})", held.message.trim_end_matches('.'))))
+                        Ok(Look::Held(held))
                     }
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     error => Err(error),
                 },
             }

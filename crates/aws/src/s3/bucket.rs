@@ -195,16 +195,6 @@ impl Bucket {
             }
         }
     }
-
-    async fn is_there(&self, name: &str) -> Result<bool, CloudError> {
-        match self.clients.s3.head_bucket().bucket(name).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match classify("s3:HeadBucket", &error) {
-                gone if gone.kind == ErrorKind::NotFound => Ok(false),
-                error => Err(error),
-            },
-        }
-    }
 }
 
 impl Resource for Bucket {
@@ -258,9 +248,7 @@ impl Resource for Bucket {
             match request.set_create_bucket_configuration(elsewhere).send().await {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
                 Err(error) => match classify("s3:CreateBucket", &error) {
-                    busy if busy.kind == ErrorKind::Conflict => {
-                        Ok(Look::Pending("the name was given up just now".to_owned()))
-                    }
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     error => Err(error),
                 },
             }
@@ -278,7 +266,7 @@ impl Resource for Bucket {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -332,7 +320,7 @@ impl Resource for Bucket {
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let what = format!("deleting the bucket {id}");
         wait_until(call, &what, PACE, || async {
-            if !self.is_there(id).await? {
+            if self.tags_if_there(id).await?.is_none() {
                 return Ok(Look::Ready(()));
             }
             self.empty(call, id).await?;
@@ -341,7 +329,7 @@ impl Resource for Bucket {
                 Err(error) => match classify("s3:DeleteBucket", &error) {
                     gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
                     // Somebody wrote meanwhile.
-                    full if full.kind == ErrorKind::Blocked => Ok(Look::Pending("not empty".to_owned())),
+                    full if full.kind == ErrorKind::Blocked => Ok(Look::Held(full)),
                     error => Err(error),
                 },
             }
