@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::support::{Said, Sandbox, said};
 
-const STREAMS: usize = 12;
+/// In the stack of [`sandbox`].
+pub(crate) const STREAMS: usize = 12;
 const ROUNDS: u64 = 5;
 
-fn sandbox(settle_ms: &str) -> Sandbox {
+/// Streams alone, each of which takes so long to be made or deleted.
+pub(crate) fn sandbox(settle_ms: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut text = "name: pins\ntables:\n".to_owned();
     for number in 0..STREAMS {
@@ -26,7 +28,7 @@ fn sandbox(settle_ms: &str) -> Sandbox {
 }
 
 /// A run of four steps at once that has just told of its `events`-th event.
-fn run_until(sandbox: &Sandbox, arguments: &[&str], events: u64) -> Child {
+pub(crate) fn run_until(sandbox: &Sandbox, arguments: &[&str], events: u64) -> Child {
     let mut command = sandbox.command(arguments);
     command.args(["--json", "--parallelism", "4"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -47,7 +49,8 @@ fn kill_after(sandbox: &Sandbox, arguments: &[&str], events: u64) {
     child.wait().unwrap();
 }
 
-fn interrupt(child: Child) -> Said {
+/// Ctrl-C, and what the run said until its end.
+pub(crate) fn interrupt(child: Child) -> Said {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     said(&child.wait_with_output().unwrap())
@@ -80,9 +83,9 @@ async fn after_a_kill_of_up_or_down_the_next_run_finishes_the_job() {
     }
 }
 
-/// The events of this name that a run told as JSON.
-fn events(said: &Said, name: &str) -> Vec<Value> {
-    let events = said.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+/// The events of this name that a run told as JSON, but for what [`run_until`] has read.
+pub(crate) fn events(said: &Said, name: &str) -> Vec<Value> {
+    let events = said.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events.filter(|event| event["event"] == name).collect()
 }
 

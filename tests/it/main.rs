@@ -15,4 +15,5 @@ mod stack_file;
 mod stacks;
 mod streaming;
 mod support;
+mod trouble;
 mod user_data;

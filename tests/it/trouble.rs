@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::pipeline::share_packed_program;
+use crate::interrupted;
+use crate::pipeline::{share_packed_program, wait_for};
 use crate::support::{Said, Sandbox};
 
 /// What goes wrong, with the rules for a tenth of the calls. `{p}` is the chance in percent.
@@ -72,11 +74,8 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> Said {
 }
 
 async fn round(class: &str) -> Round {
-    let sandbox = Sandbox::new();
-    share_packed_program(sandbox.folder.path());
-    let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/pinterest.yaml");
-    let stack = stack.to_str().unwrap();
-    sandbox.ok(&["local", "start", "--rates"]);
+    let (sandbox, stack) = everything(&["--rates"]);
+    let stack = stack.as_str();
     sandbox.ok(&["local", "calls", "--reset"]);
     let file = sandbox.write("rules", &rules(class));
     sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
@@ -147,7 +146,8 @@ async fn inventory(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
     for machine in machines.reservations().iter().flat_map(|reservation| reservation.instances()) {
         let state = machine.state().and_then(|state| state.name()).map(|name| name.as_str().to_owned());
         if !["terminated", "shutting-down"].contains(&state.unwrap_or_default().as_str()) {
-            let name = machine.tags().iter().find(|tag| tag.key() == Some("pinfra:address")).and_then(|tag| tag.value());
+            let name =
+                machine.tags().iter().find(|tag| tag.key() == Some("pinfra:address")).and_then(|tag| tag.value());
             add(format!("machine {}", name.unwrap_or_default()), machine.instance_id());
         }
     }
@@ -191,6 +191,135 @@ async fn inventory(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
         add(format!("instance profile {}", profile.instance_profile_name()), Some(profile.arn()));
     }
     there
+}
+
+/// A stack of everything in a sandbox of its own, and a local cloud that was started by name.
+fn everything(start: &[&str]) -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    share_packed_program(sandbox.folder.path());
+    let mut arguments = vec!["local", "start"];
+    arguments.extend(start);
+    sandbox.ok(&arguments);
+    let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/pinterest.yaml");
+    (sandbox, stack.to_str().unwrap().to_owned())
+}
+
+/// Every create and every delete of the stack that is a call of its own.
+const CREATES: &[&str] = &[
+    "apigateway:CreateRestApi",
+    "apigateway:PutRestApi",
+    "apigateway:CreateDeployment",
+    "apigateway:CreateStage",
+    "apigateway:CreateApiKey",
+    "apigateway:CreateUsagePlan",
+    "apigateway:CreateUsagePlanKey",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateVpcEndpoint",
+    "ec2:RunInstances",
+    "iam:CreateRole",
+    "iam:PutRolePolicy",
+    "iam:CreateInstanceProfile",
+    "iam:AddRoleToInstanceProfile",
+    "kafka:CreateClusterV2",
+    "kafka:CreateConfiguration",
+    "kafka:CreateTopic",
+    "kafkaconnect:CreateConnector",
+    "kafkaconnect:CreateCustomPlugin",
+    "kafkaconnect:CreateWorkerConfiguration",
+    "kinesis:CreateStream",
+    "s3:CreateBucket",
+    "s3:PutObject",
+];
+const DELETES: &[&str] = &[
+    "apigateway:DeleteApiKey",
+    "apigateway:DeleteRestApi",
+    "apigateway:DeleteStage",
+    "apigateway:DeleteUsagePlan",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteVpcEndpoints",
+    "ec2:TerminateInstances",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "kafka:DeleteCluster",
+    "kafka:DeleteConfiguration",
+    "kafka:DeleteTopic",
+    "kafkaconnect:DeleteConnector",
+    "kafkaconnect:DeleteCustomPlugin",
+    "kafkaconnect:DeleteWorkerConfiguration",
+    "kinesis:DeleteStream",
+    "s3:DeleteBucket",
+    "s3:DeleteObject",
+];
+
+/// Plays the same trouble to the first call of each of these.
+fn first_of_each(sandbox: &Sandbox, calls: &[&str], act: &str) {
+    let rules: Vec<String> = calls.iter().map(|call| format!("on {call} nth=1 do {act}")).collect();
+    let file = sandbox.write("rules", &rules.join("\n"));
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+}
+
+/// Each rule has fired: the calls that it names are made.
+fn all_fired(sandbox: &Sandbox) {
+    for rule in json_lines(&sandbox.ok(&["local", "faults", "list", "--json"])) {
+        assert_eq!(rule["fired"], 1, "{rule}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_that_is_lost_makes_anything_twice_or_leaves_anything() {
+    let (sandbox, stack) = everything(&[]);
+    first_of_each(&sandbox, CREATES, "lose-answer");
+    sandbox.ok(&["up", &stack]);
+    all_fired(&sandbox);
+    for (what, ids) in inventory(&sandbox).await {
+        assert_eq!(ids.len(), 1, "{what}: {ids:?}");
+    }
+    first_of_each(&sandbox, DELETES, "lose-answer");
+    sandbox.ok(&["down", "pinterest"]);
+    all_fired(&sandbox);
+    assert_eq!(inventory(&sandbox).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn credentials_that_expire_stop_the_run_and_the_next_one_goes_on() {
+    let sandbox = interrupted::sandbox("3000");
+    let child = interrupted::run_until(&sandbox, &["up", "pins.yaml"], 6);
+    let file = sandbox.write("rules", "on *:* do refuse ExpiredTokenException status=400 message=\"it has expired\"");
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    let stopped = crate::support::said(&child.wait_with_output().unwrap());
+    assert_eq!(stopped.code, 1, "{}", stopped.stderr);
+    let of = |name: &str| interrupted::events(&stopped, name);
+    assert_eq!((of("halted").len(), of("step_failed").len()), (1, 0), "{}", stopped.stdout);
+    let summary = &of("summary")[0];
+    assert!(summary["halted"].as_str().unwrap().contains("ExpiredTokenException"), "{summary}");
+    assert!(!summary["under_way"].as_array().unwrap().is_empty(), "{summary}");
+    // As long as nobody signs in again, a run says so before it begins.
+    let refused = sandbox.run(&["up", "pins.yaml"]);
+    assert!(refused.code == 1 && refused.stderr.contains("these credentials have expired"), "{}", refused.stderr);
+
+    sandbox.ok(&["local", "faults", "clear"]);
+    sandbox.ok(&["up", "pins.yaml"]);
+    assert_eq!(sandbox.streams().await.len(), interrupted::STREAMS);
+    sandbox.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+}
+
+#[test]
+fn an_interrupt_while_planning_ends_with_a_word() {
+    let sandbox = interrupted::sandbox("50");
+    let file = sandbox.write("rules", "on kinesis:ListStreams do hang 30s");
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    for command in [["up", "pins.yaml"], ["plan", "pins.yaml"]] {
+        let child = sandbox.command(&command).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let before = faults_that_fired(&sandbox)["hang"];
+        wait_for("the call that hangs", || (faults_that_fired(&sandbox)["hang"] > before).then_some(()));
+        let since = Instant::now();
+        let said = interrupted::interrupt(child);
+        assert_eq!(said.code, 130, "{command:?}: {}", said.stderr);
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        assert!(said.stderr.contains("interrupted: that was while planning"), "{}", said.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
