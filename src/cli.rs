@@ -1,6 +1,7 @@
 //! The command line: clap types only, no behaviour.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pinfra_aws::state::{Location, NotALocation};
@@ -119,6 +120,9 @@ pub enum Command {
         /// Set damaged state aside and rebuild it from what the cloud holds
         #[arg(long)]
         recover: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Destroy all of a stack; needs no stack file
     Down {
@@ -127,6 +131,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// What exists and whether it is healthy
     Status {
@@ -245,6 +252,17 @@ pub enum LockCommand {
         #[arg(long, short)]
         yes: bool,
     },
+}
+
+/// How long a run waits for what it has begun.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Return as soon as only what takes long is waited for: it goes on by itself, and the next run from there
+    #[arg(long)]
+    pub detach: bool,
+    /// Wait no longer than this, such as `30m`; exits 1 when something is left, and the next run goes on from there
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// How rows are written.

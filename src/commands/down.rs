@@ -9,20 +9,23 @@ use pinfra_engine::{Address, Catalog, ErrorKind, Graph, Observation, StateStore,
 use serde_json::Value;
 
 use super::context::Context;
-use super::run::{ask, carry_out};
+use super::interrupt::unless_interrupted;
+use super::run::{Asked, ask, carry_out};
 use super::stacks::{Chosen, choose};
 use super::{local, plan, stacks};
+use crate::cli::Patience;
 use crate::report::Failure;
 use crate::spec::{Stack, Target};
 
 /// Destroys the stack that `given` names.
-pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patience: Patience) -> Result<(), Failure> {
     let chosen = choose(context, given)?;
     let (target, region) = place(context, &chosen)?;
     let store = stacks::open(context, &chosen.name, "down")?;
     let connected = local::connect(context, target, &region).await?;
     let protected = chosen.file.iter().flat_map(|file| file.protect.iter().map(|protected| protected.value.clone()));
-    let destroyed = destroy(context, store, target, &connected, protected.collect(), yes).await;
+    let asked = Asked { command: "pinfra down", yes, recovered: false, patience };
+    let destroyed = destroy(context, store, target, &connected, protected.collect(), asked).await;
     connected.release(context).await;
     destroyed?;
     let lost = chosen.state.as_ref().is_none_or(|state| state.resources.is_empty() && state.open.is_empty());
@@ -69,15 +72,19 @@ async fn destroy(
     target: Target,
     connected: &local::Connected,
     protected: BTreeSet<String>,
-    yes: bool,
+    asked: Asked,
 ) -> Result<(), Failure> {
-    let clients = Clients::connect(&connected.connection).await?;
-    plan::check_account(store.state(), &clients)?;
-    let catalog = catalog(&clients);
-    let mut state = with_what_is_tagged(store.state(), &clients, &catalog).await?;
-    state.protected.extend(protected);
-    let observed =
-        observe(&Graph::default(), &state, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+    let looked = async {
+        let clients = Clients::connect(&connected.connection).await?;
+        plan::check_account(store.state(), &clients)?;
+        let catalog = catalog(&clients);
+        let mut state = with_what_is_tagged(store.state(), &clients, &catalog).await?;
+        state.protected.extend(protected);
+        let observed = observe(&Graph::default(), &state, &catalog).await;
+        let observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+        Ok((clients, catalog, state, observed))
+    };
+    let (clients, catalog, mut state, observed) = unless_interrupted(plan::INTERRUPTED, Box::pin(looked)).await?;
     // The Tagging API also lists what is gone: of that there is nothing to forget.
     state.resources.retain(|address, _| {
         store.state().resources.contains_key(address) || observed.get(address) != Some(&Observation::Absent)
@@ -89,11 +96,11 @@ async fn destroy(
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes)?;
-    let carried_out = carry_out(context, &plan, &catalog, &mut store).await;
+    ask(context, &plan, target, asked.yes).await?;
+    let carried_out = carry_out(context, &plan, &catalog, &mut store, asked).await;
     store.close()?;
     context.tell_requests(&clients)?;
-    carried_out
+    carried_out.map(drop)
 }
 
 /// What is recorded, and what carries the stack's tags although nothing is recorded of it.

@@ -11,6 +11,7 @@ mod facts;
 mod graph;
 mod home;
 mod init;
+mod interrupt;
 mod local;
 mod lock;
 mod logs;
@@ -63,8 +64,12 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let changes = on_runtime(plan::run(context, &stack))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
         }
-        Command::Up { stack, yes, recover } => on_runtime(up::run(context, &stack, yes, recover)).map(|()| 0),
-        Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
+        Command::Up { stack, yes, recover, patience } => {
+            on_runtime(up::run(context, &stack, yes, recover, patience)).map(|()| 0)
+        }
+        Command::Down { stack, yes, patience } => {
+            on_runtime(down::run(context, stack.as_deref(), yes, patience)).map(|()| 0)
+        }
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))
@@ -92,7 +97,11 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
 
 /// Commands that contact nobody never get here, and start without threads.
 fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    runtime()?.block_on(work)
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    // A thread that packs, or reads an answer, for a command that was interrupted ends with the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// The same for commands that read Delta tables. A read that was given up goes on in a thread of its own until it is told,

@@ -8,11 +8,15 @@ use pinfra_engine::{Graph, Plan, State, observe, plan};
 use serde_json::json;
 
 use super::context::Context;
+use super::interrupt::unless_interrupted;
 use super::{facts, local, stacks};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
+
+/// What an interrupt means while nothing is carried out yet.
+pub(super) const INTERRUPTED: &str = "that was while planning, and nothing was changed";
 
 /// Shows the plan. Returns whether there are changes.
 pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
@@ -20,14 +24,14 @@ pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure>
     let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
     let connected = local::connect(context, target, &region).await?;
-    let planned = async {
+    let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
         let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
         let (_, plan) = make(context, &stack, &state, &clients, target).await?;
         context.tell_requests(&clients)?;
         Ok::<Plan, Failure>(plan)
-    }
-    .await;
+    };
+    let planned = unless_interrupted(INTERRUPTED, Box::pin(planning)).await;
     connected.release(context).await;
     let plan = planned?;
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,

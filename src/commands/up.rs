@@ -10,16 +10,27 @@ use pinfra_engine::{Address, Graph, Observation, Plan, State, StateStore, observ
 
 use super::context::Context;
 use super::deployed::Deployed;
-use super::run::{ask, carry_out};
+use super::interrupt::unless_interrupted;
+use super::run::{Asked, Carried, ask, carry_out};
 use super::{down, local, outputs, plan, stacks, verify};
+use crate::cli::Patience;
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
 /// What a probe may take: on AWS a new API key takes up to half a minute to be known everywhere.
 const PROBE: Duration = Duration::from_secs(90);
 
+/// What an interrupt of the probe means.
+const UNPROVED: &str = "everything is made, and the probe was not waited for; `pinfra verify` sends another";
+
 /// Makes the stack of `file`. With `recover`, damaged state is no obstacle.
-pub(super) async fn run(context: &Context, file: &Path, yes: bool, recover: bool) -> Result<(), Failure> {
+pub(super) async fn run(
+    context: &Context,
+    file: &Path,
+    yes: bool,
+    recover: bool,
+    patience: Patience,
+) -> Result<(), Failure> {
     let stack = stacks::load_to_make(file)?;
     let (store, recovered) = match recover {
         true => stacks::recover(context, &stack.name, "up")?,
@@ -27,20 +38,12 @@ pub(super) async fn run(context: &Context, file: &Path, yes: bool, recover: bool
     };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let made = make(context, &stack, store, target, &connected, Asked { yes, recovered }).await;
+    let asked = Asked { command: "pinfra up", yes, recovered, patience };
+    let made = make(context, &stack, store, target, &connected, asked).await;
     if made.is_err() {
         connected.release(context).await;
     }
     made
-}
-
-/// How a run was asked for.
-#[derive(Clone, Copy)]
-struct Asked {
-    /// Without a question.
-    yes: bool,
-    /// Its state was damaged and begun anew.
-    recovered: bool,
 }
 
 async fn make(
@@ -49,13 +52,17 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
-    Asked { yes, recovered }: Asked,
+    asked: Asked,
 ) -> Result<(), Failure> {
-    let clients = Clients::connect(&connected.connection).await?;
-    let (place, mut plan) = plan::make(context, stack, store.state(), &clients, target).await?;
-    if recovered && let Some(state) = with_strays(store.state(), &plan, &clients).await? {
-        plan = plan::make(context, stack, &state, &clients, target).await?.1;
-    }
+    let planned = async {
+        let clients = Clients::connect(&connected.connection).await?;
+        let (place, mut plan) = plan::make(context, stack, store.state(), &clients, target).await?;
+        if asked.recovered && let Some(state) = with_strays(store.state(), &plan, &clients).await? {
+            plan = plan::make(context, stack, &state, &clients, target).await?.1;
+        }
+        Ok((clients, place, plan))
+    };
+    let (clients, place, plan) = unless_interrupted(plan::INTERRUPTED, Box::pin(planned)).await?;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -65,21 +72,21 @@ async fn make(
         store.append(entries)?;
         let state = store.close()?;
         context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
-        prove(context, &clients, &state).await?;
+        unless_interrupted(UNPROVED, Box::pin(prove(context, &clients, &state, asked))).await?;
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes)?;
+    ask(context, &plan, target, asked.yes).await?;
     if !recorded {
         store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
     }
-    let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store).await;
+    let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store, asked).await;
     let state = store.close()?;
-    if carried_out.is_err() {
+    if carried_out.as_ref().ok() != Some(&Carried::Whole) {
         context.tell_requests(&clients)?;
+        return carried_out.map(drop);
     }
-    carried_out?;
-    prove(context, &clients, &state).await?;
+    unless_interrupted(UNPROVED, Box::pin(prove(context, &clients, &state, asked))).await?;
     context.tell_requests(&clients)?;
     if context.global.json {
         outputs::tell(context, &state)?;
@@ -116,9 +123,13 @@ async fn with_strays(state: &State, plan: &Plan, clients: &Clients) -> Result<Op
 }
 
 /// Proves with a real event that the pipeline works, where there is one from end to end.
-async fn prove(context: &Context, clients: &Clients, state: &State) -> Result<(), Failure> {
+async fn prove(context: &Context, clients: &Clients, state: &State, asked: Asked) -> Result<(), Failure> {
     let deployed = Deployed::of(state);
     if deployed.workers.is_empty() {
+        return Ok(());
+    }
+    if asked.patience.detach {
+        context.tell("no probe was sent, since it would have to be waited for; `pinfra verify` sends one");
         return Ok(());
     }
     match verify::missing(&deployed) {

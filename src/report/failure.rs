@@ -26,8 +26,8 @@ pub enum Failure {
     },
     /// Several at once.
     Many(Vec<Failure>),
-    /// The run was interrupted; what it did is recorded.
-    Interrupted,
+    /// The command was interrupted; what it did is recorded. The text says what it was doing, where that was not told.
+    Interrupted(Option<String>),
     /// It has been told already, or there is nothing to tell but the exit code.
     Told(u8),
 }
@@ -69,7 +69,7 @@ impl Failure {
     /// The exit code that goes with it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Interrupted => 130,
+            Failure::Interrupted(_) => 130,
             Failure::Told(code) => *code,
             _ => 1,
         }
@@ -83,7 +83,7 @@ impl Failure {
                 format!("{}\n", json!({"event": "error", "message": message, "causes": causes, "hint": hint}))
             }
             Failure::Many(failures) => failures.iter().map(Failure::events).collect(),
-            Failure::Interrupted => format!("{}\n", json!({"event": "interrupted"})),
+            Failure::Interrupted(word) => format!("{}\n", json!({"event": "interrupted", "message": word})),
             Failure::Told(_) => String::new(),
         }
     }
@@ -103,7 +103,8 @@ impl Failure {
                 text
             }
             Failure::Many(failures) => failures.iter().map(|failure| failure.draw(paint)).collect(),
-            Failure::Interrupted | Failure::Told(_) => String::new(),
+            Failure::Interrupted(Some(word)) => format!("{} {word}\n", paint.change("interrupted:")),
+            Failure::Interrupted(None) | Failure::Told(_) => String::new(),
         }
     }
 }

@@ -19,4 +19,5 @@ mod stacks;
 mod state;
 mod streaming;
 mod support;
+mod trouble;
 mod user_data;

@@ -44,7 +44,7 @@ where
         };
         match refused.kind {
             ErrorKind::NotFound => Ok(Look::Ready(())),
-            ErrorKind::Conflict => Ok(Look::Pending("busy".to_owned())),
+            ErrorKind::Conflict => Ok(Look::Held(refused)),
             ErrorKind::Invalid => match look().await? {
                 Activity::Gone => Ok(Look::Ready(())),
                 Activity::Busy(state) => Ok(Look::Pending(state)),
@@ -73,7 +73,7 @@ where
                 Ok(()) => Ok(Look::Ready(())),
                 Err(error) => match error.kind {
                     ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Pending(format!("in use: {}", error.message))),
+                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Held(error)),
                     _ => Err(error),
                 },
             }
@@ -118,7 +118,7 @@ where
         };
         match refused.kind {
             ErrorKind::NotFound => return Ok(Look::Ready(())),
-            ErrorKind::Conflict => return Ok(Look::Pending("being changed".to_owned())),
+            ErrorKind::Conflict => return Ok(Look::Held(refused)),
             ErrorKind::Blocked => {}
             _ => return Err(refused),
         }

@@ -16,6 +16,7 @@ pub mod meter;
 pub mod msk;
 pub mod msk_connect;
 pub mod policy;
+mod retries;
 pub mod s3;
 pub mod state;
 pub mod tags;

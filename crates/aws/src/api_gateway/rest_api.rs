@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::openapi::openapi;
-use super::sending::{create_once, patch, unretried};
+use super::sending::{patch, sent_once};
 use super::{live, names};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
@@ -185,15 +185,12 @@ impl Resource for RestApi {
 
     async fn create(&self, _call: &Call, new: &RestApiInputs) -> Result<String, CloudError> {
         let endpoint = EndpointConfiguration::builder().types(EndpointType::from(new.endpoint.as_str())).build();
-        let send = || async {
-            let request = self.clients.apigateway.create_rest_api().name(&new.name).description(&new.description);
-            let request = request.endpoint_configuration(endpoint.clone());
-            let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
-            let made = request.customize().config_override(unretried()).send().await;
-            let made = made.map_err(|error| classify("apigateway:CreateRestApi", &error))?;
-            made.id.ok_or_else(|| incomplete("apigateway:CreateRestApi", "id"))
-        };
-        create_once(send, || self.tagged(&new.tags)).await
+        let request = self.clients.apigateway.create_rest_api().name(&new.name).description(&new.description);
+        let request = request.endpoint_configuration(endpoint);
+        let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
+        let made = request.customize().config_override(sent_once()).send().await;
+        let made = made.map_err(|error| classify("apigateway:CreateRestApi", &error))?;
+        made.id.ok_or_else(|| incomplete("apigateway:CreateRestApi", "id"))
     }
 
     async fn settle(

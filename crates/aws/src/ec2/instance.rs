@@ -27,7 +27,7 @@ use crate::wait::{Look, Pace, wait_until};
 
 /// Running after 15 to 60 s; stopping and terminating can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
-/// How long a new instance profile may be unknown to EC2 (field reports: some ten seconds).
+/// A new instance profile is unknown to EC2 for some ten seconds (field reports).
 const PROFILE_PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(2 * 60) };
 
 /// The tag that keeps the name of the image's SSM parameter.
@@ -168,7 +168,7 @@ impl Instance {
     async fn in_state(&self, call: &Call, id: &str, wanted: &InstanceStateName) -> Result<SdkInstance, CloudError> {
         wait_until(call, &format!("waiting for the machine {id} to be {wanted}"), PACE, || async {
             let Some(found) = self.describe(id).await? else {
-                return Ok(Look::Pending("not visible yet".to_owned()));
+                return Ok(Look::Unseen);
             };
             let state = found.state().and_then(|state| state.name()).cloned();
             Ok(match state {
@@ -317,9 +317,7 @@ impl Instance {
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
         Ok(done) => Ok(Look::Ready(done)),
-        Err((message, _)) if message.contains("Invalid IAM Instance Profile") => {
-            Ok(Look::Pending("the instance profile is not known to EC2 yet".to_owned()))
-        }
+        Err((message, error)) if message.contains("Invalid IAM Instance Profile") => Ok(Look::Early(error)),
         Err((_, error)) => Err(error),
     }
 }

@@ -332,7 +332,7 @@ impl Resource for SecurityGroup {
         // A group that was just made may not be known everywhere yet.
         let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Pending("not visible yet".to_owned()), Look::Ready))
+            Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
         let now = self.live(&found).await?;

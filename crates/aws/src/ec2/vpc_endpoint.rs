@@ -210,7 +210,7 @@ impl Resource for VpcEndpoint {
     async fn settle(&self, call: &Call, id: &str, new: &VpcEndpointInputs) -> Result<LiveEndpoint, CloudError> {
         let found = wait_until(call, &format!("waiting for the endpoint {id}"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) if found.state().is_some_and(|state| state.as_str().eq_ignore_ascii_case("pending")) => {
                     Look::Pending("pending".to_owned())
                 }

@@ -9,7 +9,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{PACE, passes, read_policy, tag_list, tags_of};
+use super::{PACE, passing, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::delete::{Holder, delete_once_free};
 use crate::error::{classify, unless_gone};
@@ -84,8 +84,7 @@ impl Role {
             let request = iam.update_assume_role_policy().role_name(name).policy_document(&document);
             match request.send().await.map_err(|error| classify("iam:UpdateAssumeRolePolicy", &error)) {
                 Ok(_) => Ok(Look::Ready(())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -169,8 +168,7 @@ impl Resource for Role {
             let request = request.max_session_duration(new.max_session_seconds).set_tags(Some(tags.clone()));
             match request.send().await.map_err(|error| classify("iam:CreateRole", &error)) {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -186,7 +184,7 @@ impl Resource for Role {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;

@@ -111,7 +111,7 @@ impl Stream {
                 }
                 Some(found) => Look::Pending(found.stream_status.as_str().to_owned()),
                 // A stream that was just made may not be known everywhere yet.
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await

@@ -286,9 +286,7 @@ impl Resource for Bucket {
             match request.set_create_bucket_configuration(elsewhere).send().await {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
                 Err(error) => match classify("s3:CreateBucket", &error) {
-                    busy if busy.kind == ErrorKind::Conflict => {
-                        Ok(Look::Pending("the name was given up just now".to_owned()))
-                    }
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     error => Err(error),
                 },
             }
@@ -306,7 +304,7 @@ impl Resource for Bucket {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
