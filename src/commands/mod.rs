@@ -18,6 +18,7 @@ mod post;
 mod query;
 mod reconcile;
 mod run;
+mod saved;
 mod schema;
 mod stacks;
 mod status;
@@ -57,11 +58,11 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Outputs { stack, show } => {
             on_runtime(outputs::run(context, stack.as_deref(), show.as_deref())).map(|()| 0)
         }
-        Command::Plan { stack, detailed_exitcode } => {
-            let changes = on_runtime(plan::run(context, &stack))?;
+        Command::Plan { stack, detailed_exitcode, out } => {
+            let changes = on_runtime(plan::run(context, &stack, out.as_deref()))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
         }
-        Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
+        Command::Up { stack, plan, yes } => on_runtime(up::run(context, &stack, plan.as_deref(), yes)).map(|()| 0),
         Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;

@@ -9,7 +9,9 @@ use pinfra_engine::{State, StateStore};
 
 use super::context::Context;
 use super::deployed::Deployed;
+use super::plan::Planned;
 use super::run::{ask, carry_out};
+use super::saved::{self, Saved};
 use super::{local, outputs, plan, stacks, verify};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
@@ -17,13 +19,14 @@ use crate::spec::{Stack, Target};
 /// What a probe may take: on AWS a new API key takes up to half a minute to be known everywhere.
 const PROBE: Duration = Duration::from_secs(90);
 
-/// Makes the stack of `file`.
-pub(super) async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
+/// Makes the stack of `file`; with a saved plan, by that one alone.
+pub(super) async fn run(context: &Context, file: &Path, saved: Option<&Path>, yes: bool) -> Result<(), Failure> {
+    let saved = saved.map(saved::read).transpose()?;
     let stack = stacks::load_to_make(file)?;
     let store = stacks::open(context, &stack.name, "up")?;
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let made = make(context, &stack, store, target, &connected, yes).await;
+    let made = make(context, &stack, store, target, &connected, saved.as_ref(), yes).await;
     if made.is_err() {
         connected.release(context).await;
     }
@@ -36,10 +39,15 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
+    saved: Option<&Saved>,
     yes: bool,
 ) -> Result<(), Failure> {
     let clients = Clients::connect(&connected.connection).await?;
-    let (place, plan) = plan::make(context, stack, store.state(), &clients, target).await?;
+    let planned = plan::make(context, stack, store.state(), &clients, target).await?;
+    if let Some(saved) = saved {
+        saved.is_of(&planned, store.state())?;
+    }
+    let Planned { place, plan, .. } = planned;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -53,7 +61,8 @@ async fn make(
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes)?;
+    // Who saved a plan has seen it.
+    ask(context, &plan, target, yes || saved.is_some())?;
     if !recorded {
         store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
     }
