@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patie
     let store = stacks::open(context, &chosen.name, "down")?;
     let connected = local::connect(context, target, &region).await?;
     let protected = chosen.file.iter().flat_map(|file| file.protect.iter().map(|protected| protected.value.clone()));
-    let asked = Asked { command: "pinfra down", yes, recovered: false, patience };
+    let asked = Asked { command: "pinfra down", yes, patience };
     let destroyed = destroy(context, store, target, &connected, protected.collect(), asked).await;
     connected.release(context).await;
     destroyed?;

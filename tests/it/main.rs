@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod change;
 mod chaos;
 mod client_machine;
 mod deployed_worker;
