@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod stacks;
 mod status;
+mod strays;
 mod up;
 mod validate;
 mod verify;

@@ -8,7 +8,7 @@ use pinfra_engine::{Graph, Plan, State, observe, plan};
 use serde_json::json;
 
 use super::context::Context;
-use super::{facts, local, stacks};
+use super::{facts, local, stacks, strays};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
@@ -49,7 +49,7 @@ pub(super) async fn make(
     check_account(state, clients)?;
     let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
-    Ok((place, of(&graph, state, clients).await?))
+    Ok((place, of(context, &graph, state, clients).await?))
 }
 
 /// Whether the credentials are of the account that the stack is in. In another one everything would seem to be gone, or
@@ -63,10 +63,11 @@ pub(super) fn check_account(state: &State, clients: &Clients) -> Result<(), Fail
 }
 
 /// The plan for a graph, after reading what is there.
-async fn of(graph: &Graph, state: &State, clients: &Clients) -> Result<Plan, Failure> {
+async fn of(context: &Context, graph: &Graph, state: &State, clients: &Clients) -> Result<Plan, Failure> {
     let catalog = catalog(clients);
-    let observed = observe(graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
-    Ok(plan(graph, state, &observed, &catalog)?)
+    let mut observed = observe(graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+    let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
+    Ok(plan(graph, &known, &observed, &catalog)?)
 }
 
 /// What could not be read, the same cause told once.
