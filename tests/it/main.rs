@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod anywhere;
 mod chaos;
 mod client_machine;
 mod deployed_worker;
 mod interrupted;
 mod kafka;
 mod kill;
+mod lost_state;
 mod pipeline;
 mod query;
 mod scale;
