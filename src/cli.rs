@@ -269,6 +269,35 @@ pub enum LocalCommand {
         #[arg(long)]
         env: bool,
     },
+    /// Make calls fail as they fail on AWS, by rules
+    Faults {
+        /// What to do with the rules
+        #[command(subcommand)]
+        command: FaultsCommand,
+    },
+    /// What this tool has called, in order
+    Calls {
+        /// Begin the log anew instead of printing it
+        #[arg(long)]
+        reset: bool,
+        /// From now on log calls of roles, such as the workers', as well
+        #[arg(long, requires = "reset")]
+        all: bool,
+    },
+}
+
+/// What to do with the rules of trouble.
+#[derive(Debug, Subcommand)]
+pub enum FaultsCommand {
+    /// Replace all rules, one a line, such as `on kafka:CreateCluster nth=1 do kill after`; counting begins at 0
+    Set {
+        /// The file with the rules; `-` reads them from stdin
+        file: String,
+    },
+    /// The rules that stand, with how often each matched and fired
+    List,
+    /// Take all rules away
+    Clear,
 }
 
 /// How to start the local cloud.
@@ -286,6 +315,18 @@ pub struct LocalStart {
     /// Do not enforce throughput limits
     #[arg(long)]
     pub no_limits: bool,
+    /// Refuse what exceeds the request rates that AWS publishes
+    #[arg(long)]
+    pub rates: bool,
+    /// Milliseconds that are added to every AWS call
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub latency: u64,
+    /// Seconds for which other services do not know a new role, policy or instance profile
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub propagation: u64,
+    /// Milliseconds for which reads of EC2, IAM and tags do not know what was just made
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub stale: u64,
     /// Stop when the last stack is gone
     #[arg(long, hide = true)]
     pub for_stacks: bool,

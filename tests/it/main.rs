@@ -6,6 +6,7 @@ mod anywhere;
 mod chaos;
 mod client_machine;
 mod deployed_worker;
+mod faults;
 mod interrupted;
 mod kafka;
 mod kill;

@@ -50,6 +50,10 @@ pub(super) async fn serve(context: &Context, folder: &Path, start: &LocalStart) 
         port: start.port.or_else(|| last_port(folder)).unwrap_or(0),
         settle: Duration::from_millis(start.settle_ms),
         limits: !start.no_limits,
+        rates: start.rates,
+        latency: Duration::from_millis(start.latency),
+        stale: Duration::from_millis(start.stale),
+        iam_propagation: Duration::from_secs(start.propagation),
         ..Settings::new(folder)
     };
     let cloud = match LocalCloud::start(settings.clone()) {
@@ -97,6 +101,12 @@ pub(super) async fn start(folder: &Path, start: &LocalStart) -> Result<Server, F
     let state = folder.parent().unwrap_or(folder);
     command.arg("--state").arg(state).args(["local", "start", "--foreground"]);
     command.arg("--settle-ms").arg(start.settle_ms.to_string());
+    command.arg("--latency").arg(start.latency.to_string());
+    command.arg("--propagation").arg(start.propagation.to_string());
+    command.arg("--stale").arg(start.stale.to_string());
+    if start.rates {
+        command.arg("--rates");
+    }
     if let Some(port) = start.port {
         command.arg("--port").arg(port.to_string());
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod cloud;
+mod faults;
 mod identity;
 mod kinesis_records;
 mod kinesis_shards;
