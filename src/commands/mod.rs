@@ -25,6 +25,7 @@ mod saved;
 mod schema;
 mod stacks;
 mod status;
+mod strays;
 mod up;
 mod validate;
 mod verify;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
-use super::{facts, local, saved, stacks};
+use super::{facts, local, saved, stacks, strays};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
@@ -71,8 +71,9 @@ pub(super) async fn make(
     let graph = expand(stack, &place, &facts)?;
     stacks::check_lake(context, &graph)?;
     let catalog = catalog(clients);
-    let observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
-    let plan = plan(&graph, state, &observed, &catalog)?;
+    let mut observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+    let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
+    let plan = plan(&graph, &known, &observed, &catalog)?;
     Ok(Planned { place, graph, observed, plan })
 }
 
