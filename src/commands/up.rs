@@ -57,7 +57,9 @@ async fn make(
     let planned = async {
         let clients = Clients::connect(&connected.connection).await?;
         let (place, mut plan) = plan::make(context, stack, store.state(), &clients, target).await?;
-        if asked.recovered && let Some(state) = with_strays(store.state(), &plan, &clients).await? {
+        if asked.recovered
+            && let Some(state) = with_strays(store.state(), &plan, &clients).await?
+        {
             plan = plan::make(context, stack, &state, &clients, target).await?.1;
         }
         Ok((clients, place, plan))
