@@ -109,11 +109,17 @@ pub enum Command {
         /// Exit 2 when there are changes
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Save the plan, for `up --plan`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Make it so
     Up {
         /// The stack file
         stack: PathBuf,
+        /// Do what this saved plan says, or nothing: it is refused when anything has moved since. Does not ask
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,

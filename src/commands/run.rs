@@ -29,10 +29,8 @@ pub(super) enum Carried {
 pub(super) struct Asked {
     /// `pinfra up` or `pinfra down`.
     pub(super) command: &'static str,
-    /// Without a question.
+    /// Without a question; who saved a plan has seen it.
     pub(super) yes: bool,
-    /// The state was damaged and begun anew.
-    pub(super) recovered: bool,
     /// How long to wait.
     pub(super) patience: Patience,
 }

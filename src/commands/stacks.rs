@@ -124,13 +124,13 @@ pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }
 
-/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew; returns whether it was.
-pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<(StateStore, bool), Failure> {
+/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew.
+pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
     let lock = lock(context, name, command)?;
     let (store, recovered) = StateStore::recover(lock, name)?;
     let Some(Recovered { damage, set_aside, kept_lineage }) = recovered else {
         context.tell("the state is whole: there is nothing to recover");
-        return Ok((store, false));
+        return Ok(store);
     };
     let why = std::error::Error::source(&damage).map_or_else(|| damage.to_string(), ToString::to_string);
     if context.global.json {
@@ -139,7 +139,7 @@ pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<(S
     }
     let files = set_aside.join("`, `");
     context.tell(&format!("damaged state: {why}\nset aside as `{files}`; what the cloud holds is recorded anew"));
-    Ok((store, true))
+    Ok(store)
 }
 
 /// Takes the stack's lock and opens its state.

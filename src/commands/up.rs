@@ -1,18 +1,19 @@
 //! `pinfra up`: makes it so.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::state::Entry;
-use pinfra_engine::{Address, Graph, Observation, Plan, State, StateStore, observe};
+use pinfra_engine::{State, StateStore};
 
 use super::context::Context;
 use super::deployed::Deployed;
 use super::interrupt::unless_interrupted;
+use super::plan::Planned;
 use super::run::{Asked, Carried, ask, carry_out};
-use super::{down, local, outputs, plan, stacks, verify};
+use super::saved::{self, Saved};
+use super::{local, outputs, plan, stacks, verify};
 use crate::cli::Patience;
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
@@ -23,23 +24,30 @@ const PROBE: Duration = Duration::from_secs(90);
 /// What an interrupt of the probe means.
 const UNPROVED: &str = "everything is made, and the probe was not waited for; `pinfra verify` sends another";
 
-/// Makes the stack of `file`. With `recover`, damaged state is no obstacle.
-pub(super) async fn run(
-    context: &Context,
-    file: &Path,
-    yes: bool,
-    recover: bool,
-    patience: Patience,
-) -> Result<(), Failure> {
+/// What the user wishes of `up`.
+pub(super) struct Wished<'a> {
+    /// A saved plan: this one is carried out and no other.
+    pub(super) plan: Option<&'a Path>,
+    /// Without a question.
+    pub(super) yes: bool,
+    /// Damaged state is no obstacle.
+    pub(super) recover: bool,
+    /// How long to wait.
+    pub(super) patience: Patience,
+}
+
+/// Makes the stack of `file`.
+pub(super) async fn run(context: &Context, file: &Path, wished: Wished<'_>) -> Result<(), Failure> {
+    let saved = wished.plan.map(saved::read).transpose()?;
     let stack = stacks::load_to_make(file)?;
-    let (store, recovered) = match recover {
+    let store = match wished.recover {
         true => stacks::recover(context, &stack.name, "up")?,
-        false => (stacks::open(context, &stack.name, "up")?, false),
+        false => stacks::open(context, &stack.name, "up")?,
     };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let asked = Asked { command: "pinfra up", yes, recovered, patience };
-    let made = make(context, &stack, store, target, &connected, asked).await;
+    let asked = Asked { command: "pinfra up", yes: wished.yes || saved.is_some(), patience: wished.patience };
+    let made = make(context, &stack, store, target, &connected, saved.as_ref(), asked).await;
     if made.is_err() {
         connected.release(context).await;
     }
@@ -52,19 +60,19 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
+    saved: Option<&Saved>,
     asked: Asked,
 ) -> Result<(), Failure> {
-    let planned = async {
+    let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
-        let (place, mut plan) = plan::make(context, stack, store.state(), &clients, target).await?;
-        if asked.recovered
-            && let Some(state) = with_strays(store.state(), &plan, &clients).await?
-        {
-            plan = plan::make(context, stack, &state, &clients, target).await?.1;
+        let planned = plan::make(context, stack, store.state(), &clients, target).await?;
+        if let Some(saved) = saved {
+            saved.is_of(&planned, store.state())?;
         }
-        Ok((clients, place, plan))
+        Ok((clients, planned))
     };
-    let (clients, place, plan) = unless_interrupted(plan::INTERRUPTED, Box::pin(planned)).await?;
+    let (clients, planned) = unless_interrupted(plan::INTERRUPTED, Box::pin(planning)).await?;
+    let Planned { place, plan, .. } = planned;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -104,24 +112,6 @@ async fn make(
         });
     }
     Ok(())
-}
-
-/// What the lost state may have recorded and the stack file has no more: it carries the stack's tags. `None` when there is
-/// no such thing.
-async fn with_strays(state: &State, plan: &Plan, clients: &Clients) -> Result<Option<State>, Failure> {
-    let catalog = catalog(clients);
-    let mut found = down::with_what_is_tagged(state, clients, &catalog).await?;
-    let seen = plan.seen.iter().filter_map(|entry| match entry {
-        Entry::Seen { address, .. } => Some(address),
-        _ => None,
-    });
-    let wanted: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).chain(seen).collect();
-    found.resources.retain(|address, _| !wanted.contains(address));
-    let observed =
-        observe(&Graph::default(), &found, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
-    // The Tagging API also lists what is gone.
-    found.resources.retain(|address, _| observed.get(address) != Some(&Observation::Absent));
-    Ok((!found.resources.is_empty()).then_some(found))
 }
 
 /// Proves with a real event that the pipeline works, where there is one from end to end.

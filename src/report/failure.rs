@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pinfra_engine::state::{Life, LockError, StateError};
-use pinfra_engine::{CloudError, GraphError, PlanError};
+use pinfra_engine::{CloudError, GraphError, PlanError, Would};
 use serde_json::json;
 
 use super::Paint;
@@ -174,8 +174,19 @@ impl From<Vec<PlanError>> for Failure {
                     declared_at.as_str(),
                     "rename the stack, or remove what has the name; pinfra never takes over what it did not make",
                 ),
-                PlanError::Protected { declared_at, .. } => {
-                    (declared_at.as_str(), "take it out of `protect` in the stack file and run `pinfra up` first")
+                PlanError::Protected { declared_at, would, .. } => {
+                    let hint = match would {
+                        Would::Destroy => {
+                            "take it out of `protect` (or `protect.destroy`) in the stack file and run `pinfra up` first"
+                        }
+                        Would::Replace => {
+                            "take it out of `protect` (or `protect.replace`) in the stack file and run `pinfra up` first"
+                        }
+                    };
+                    (declared_at.as_str(), hint)
+                }
+                PlanError::Refused { declared_at, .. } => {
+                    (declared_at.as_str(), "change the stack file; what it asks for could be had of a new one alone")
                 }
                 PlanError::UnknownKind(_) => ("", "use the version of pinfra that made this stack, or a newer one"),
             };

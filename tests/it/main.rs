@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod anywhere;
+mod change;
 mod chaos;
 mod client_machine;
 mod deployed_worker;
@@ -9,6 +11,7 @@ mod faults;
 mod interrupted;
 mod kafka;
 mod kill;
+mod lost_state;
 mod pipeline;
 mod prefixes;
 mod query;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkGroup, SecurityGroupRule, UserIdGroupPair,
 };
+use pinfra_engine::resource::Comparable;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -290,6 +291,18 @@ fn rule(found: &SecurityGroupRule) -> Option<(String, Rule)> {
     Some((found.security_group_rule_id()?.to_owned(), rule))
 }
 
+/// The default VPC by its id is the default VPC.
+fn comparable(
+    live: Live<SecurityGroupInputs, SecurityGroupOutputs>,
+    asked: &[SecurityGroupInputs],
+) -> SecurityGroupInputs {
+    let mut inputs = live.inputs;
+    if asked.first().is_some_and(|asked| asked.vpc.as_ref() == Some(&live.outputs.vpc)) {
+        inputs.vpc = Some(live.outputs.vpc);
+    }
+    inputs
+}
+
 impl Resource for SecurityGroup {
     const INFO: KindInfo = KindInfo {
         kind: "ec2/security_group",
@@ -311,6 +324,7 @@ impl Resource for SecurityGroup {
         usual_update: Duration::from_secs(3),
         usual_delete: Duration::from_secs(5),
     };
+    const COMPARABLE: Option<Comparable<SecurityGroupInputs, SecurityGroupOutputs>> = Some(comparable);
 
     type Inputs = SecurityGroupInputs;
     type Outputs = SecurityGroupOutputs;

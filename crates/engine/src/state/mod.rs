@@ -52,7 +52,8 @@ pub struct State {
     pub place: Option<Place>,
     /// The number that the next step gets.
     pub next_step: StepId,
-    /// Kinds and addresses that the stack file protects.
+    /// Kinds and addresses that the stack file protects; those that it protects from one thing alone begin with
+    /// `destroy:` or `replace:`.
     #[serde(default)]
     pub protected: BTreeSet<String>,
     /// The resources.
