@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{STREAMS, Said, Sandbox, said};
@@ -51,6 +52,22 @@ impl Remote {
         child
     }
 
+    /// The trouble of the local cloud from now on.
+    fn rules(&self, rules: &str) {
+        self.sandbox.write("rules", rules);
+        self.sandbox.ok(&["local", "faults", "set", "rules"]);
+    }
+
+    /// Whether a rule has killed this run. If it has not, the run succeeds.
+    fn killed_at(&self, rule: &str, arguments: &[&str]) -> bool {
+        self.rules(rule);
+        let ended = self.command(arguments).output().unwrap();
+        self.sandbox.ok(&["local", "faults", "clear"]);
+        let killed = ended.status.signal() == Some(9);
+        assert!(killed || ended.status.success(), "{rule}: {:?}", said(&ended));
+        killed
+    }
+
     async fn keys(&self) -> BTreeSet<String> {
         let listed = self.sandbox.clients().await.s3.list_objects_v2().bucket(BUCKET).send().await.unwrap();
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
@@ -81,21 +98,40 @@ async fn a_stack_lives_with_its_state_in_s3() {
     assert_eq!(remote.run(&["status", "pins"]).code, 1);
 }
 
+/// Every write to the bucket may be the last that a run makes, with and without its effect.
 #[tokio::test]
-async fn after_a_kill_of_up_or_down_the_next_run_finishes_the_job() {
-    let remote = Remote::new("20").await;
-    for events in [1, 4, 7, 9] {
-        for arguments in [["up", "pins.yaml"], ["down", "pins"]] {
-            let mut child = remote.run_until(&arguments, events);
-            child.kill().unwrap();
-            child.wait().unwrap();
-            remote.ok(&[arguments[0], "pins.yaml"]);
-            if arguments[0] == "up" {
-                let plan = remote.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
-                assert_eq!(plan.stdout, "no changes: 4 resources are as the stack file says\n");
-            }
+async fn after_a_kill_at_any_write_of_state_the_next_run_finishes_the_job() {
+    let remote = Remote::new("0").await;
+    let moments = ["before", "after", "answered"];
+    let (mut killed_ups, mut killed_downs) = (0, 0);
+    for point in 1.. {
+        let moment = moments[point % moments.len()];
+        let rule = format!("on s3:PutObject nth={point} do kill {moment}");
+        let up = remote.killed_at(&rule, &["up", "pins.yaml"]);
+        remote.ok(&["up", "pins.yaml"]);
+        let plan = remote.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+        assert_eq!(plan.stdout, "no changes: 4 resources are as the stack file says\n", "{rule}");
+        let down = remote.killed_at(&rule, &["down", "pins"]);
+        remote.ok(&["down", "pins.yaml"]);
+        assert_eq!(remote.sandbox.streams().await, [""; 0], "{rule}");
+        (killed_ups, killed_downs) = (killed_ups + u32::from(up), killed_downs + u32::from(down));
+        if !up && !down {
+            break;
         }
-        assert_eq!(remote.sandbox.streams().await, [""; 0], "after {events} events");
+    }
+    assert!(killed_ups > 8 && killed_downs > 8, "{killed_ups} runs of up and {killed_downs} of down were killed");
+}
+
+/// Nobody notices anything but time.
+#[tokio::test]
+async fn trouble_on_the_way_to_state_is_got_over() {
+    let remote = Remote::new("0").await;
+    for trouble in ["every=3 do lose-answer", "every=3 do reset", "chance=20% do error 503"] {
+        remote.rules(&format!("on s3:* {trouble}"));
+        remote.ok(&["up", "pins.yaml"]);
+        remote.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+        remote.ok(&["down", "pins"]);
+        assert_eq!(remote.sandbox.streams().await, [""; 0], "{trouble}");
     }
 }
 

@@ -85,7 +85,7 @@ where
 /// What keeps an object from being deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// It goes by itself; the text is who it is.
+    /// It goes by itself, if only after minutes; the text is who it is.
     Passing(String),
     /// It stays until somebody does something about it.
     Staying {
@@ -96,8 +96,8 @@ pub(crate) enum Holder {
     },
 }
 
-/// Sends a delete until nobody holds the object. Who holds it is asked after each refusal: what goes by itself is waited for,
-/// and what has stayed for longer than `patience` is named in the error.
+/// Sends a delete until nobody holds the object. Who holds it is asked after each refusal: what goes by itself is waited for
+/// up to the limit of `pace`, and what has stayed for longer than `patience` is named in the error.
 pub(crate) async fn delete_once_free<S, H>(
     call: &Call,
     what: &str,
@@ -125,15 +125,19 @@ where
         match holder().await? {
             Holder::Passing(who) => {
                 stayed.is_over();
-                Ok(Look::Pending(format!("held by {who}")))
+                Ok(Look::Held(CloudError { message: held_by(&who), ..refused }))
             }
             Holder::Staying { who, hint } if stayed.goes_on() >= patience => {
-                Err(CloudError { message: format!("it is held by {who}"), hint: Some(hint), ..refused })
+                Err(CloudError { message: held_by(&who), hint: Some(hint), ..refused })
             }
-            Holder::Staying { who, .. } => Ok(Look::Pending(format!("held by {who}"))),
+            Holder::Staying { who, .. } => Ok(Look::Pending(held_by(&who))),
         }
     })
     .await
+}
+
+fn held_by(who: &str) -> String {
+    format!("it is held by {who}")
 }
 
 /// Since when something has stayed without a break.

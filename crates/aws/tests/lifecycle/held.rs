@@ -1,15 +1,17 @@
 //! Deletes that somebody stands in the way of: they are told who, they leave alone what is not the stack's, and they succeed
 //! once it is gone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_ec2::types::{InstanceType, IpPermission, UserIdGroupPair};
+use pinfra_aws::api_gateway::rest_api::RestApi;
 use pinfra_aws::ec2::security_group::SecurityGroup;
 use pinfra_aws::iam::role::Role;
 use pinfra_aws::s3::bucket::Bucket;
 use pinfra_engine::{Address, Call, CloudError, ErrorKind, Resource};
 
+use crate::api_gateway::api_inputs;
 use crate::ec2::{UBUNTU, group_inputs};
 use crate::iam::role_inputs;
 use crate::{Cloud, bucket_inputs, cloud, deleted, made, unique};
@@ -83,6 +85,22 @@ async fn a_role_says_which_profile_holds_it_and_takes_its_policies_along() {
     iam.remove_role_from_instance_profile().instance_profile_name(&profile).role_name(&id).send().await.unwrap();
     deleted(&kind, &call, &id).await;
     iam.delete_instance_profile().instance_profile_name(&profile).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_api_waits_for_its_turn_to_be_deleted_and_says_so() {
+    let cloud = cloud().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = told.clone();
+    let address = Address::new("api_gateway/rest_api", "api");
+    let call = Call::new(address, String::new(), Arc::new(move |text| progress.lock().unwrap().push(text)));
+    let kind = RestApi::new(&cloud.clients);
+    let id = made(&kind, &call, &api_inputs(&unique("api"))).await;
+    let local = &cloud.local.as_ref().expect("the faults are those of a local cloud").0;
+    local.faults().set("on apigateway:DeleteRestApi times=4 do throttle").unwrap();
+    deleted(&kind, &call, &id).await;
+    let told = told.lock().unwrap();
+    assert!(told.iter().any(|text| text.contains("API Gateway deletes one API in 30 s")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

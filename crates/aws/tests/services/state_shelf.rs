@@ -209,3 +209,53 @@ async fn stacks_are_the_folders_and_what_is_wrong_with_the_bucket_is_told() {
     client.put_bucket_versioning().bucket("team-state").versioning_configuration(on).send().await.unwrap();
     assert_eq!(home.concerns(), [""; 0]);
 }
+
+/// What goes wrong on the way, at every other call: the document holds every line once all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_that_is_lost_and_no_refusal_that_passes_changes_what_is_written() {
+    let cloud = Cloud::start().await;
+    let make = in_s3(&cloud).await;
+    let any = ["error 500", "error 503", "throttle", "reset", "lose-answer"].map(|trouble| ("*", trouble));
+    // Two conditional writers met: only a write is ever told so.
+    let met = ("PutObject", "refuse ConditionalRequestConflict status=409");
+    for (operation, trouble) in any.into_iter().chain([met]) {
+        let name = format!("journal {trouble}");
+        let shelf = make();
+        cloud.local.faults().set(&format!("on s3:{operation} every=2 do {trouble}")).unwrap();
+        let mut version = shelf.write(&name, b"0\n", When::Absent).unwrap();
+        let mut expected = "0\n".to_owned();
+        for line in 1..6 {
+            shelf.append(&name, format!("{line}\n").as_bytes()).unwrap();
+            expected.push_str(&format!("{line}\n"));
+            assert_eq!(shelf.read(&name).unwrap().unwrap().bytes, expected.as_bytes(), "{trouble}");
+        }
+        for replaced in 0..4 {
+            version = shelf.write(&name, format!("{replaced}").as_bytes(), When::Is(version)).unwrap();
+        }
+        assert_eq!(make().read(&name).unwrap().unwrap().bytes, b"3", "{trouble}");
+        assert!(is_changed(make().write(&name, b"!", When::Absent)), "{trouble}");
+        let fired = cloud.local.faults().rules()[0].fired;
+        assert!(fired >= 5, "{trouble} came {fired} times");
+    }
+}
+
+/// Whether a lock was taken must not hang on an answer: of two who try while answers are lost, one has it and knows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_whose_answers_are_lost_one_wins_and_knows_it() {
+    let cloud = Cloud::start().await;
+    let make = in_s3(&cloud).await;
+    cloud.local.faults().set("on s3:PutObject every=2 do lose-answer").unwrap();
+    for round in 0..6 {
+        let name = format!("lock-{round}");
+        let (told, results) = channel();
+        for _ in 0..2 {
+            let (make, name, told) = (make.clone(), name.clone(), told.clone());
+            // Both say the same, as two runs of one second on one machine may.
+            std::thread::spawn(move || told.send(make().write(&name, b"mine", When::Absent)).unwrap());
+        }
+        drop(told);
+        let (won, lost): (Vec<_>, Vec<_>) = results.iter().partition(Result::is_ok);
+        assert_eq!((won.len(), lost.len()), (1, 1), "round {round}: {won:?} {lost:?}");
+        assert!(lost.into_iter().all(is_changed));
+    }
+}
