@@ -322,6 +322,7 @@ fn an_interrupt_while_planning_ends_with_a_word() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what the whole run is for")]
 #[tokio::test(flavor = "multi_thread")]
 async fn up_and_down_get_through_trouble() {
     let seeds: Option<usize> = std::env::var("PINFRA_TROUBLE_SEEDS").ok().map(|text| text.parse().unwrap());
