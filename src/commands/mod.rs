@@ -9,9 +9,11 @@ mod events;
 mod explain;
 mod facts;
 mod graph;
+mod home;
 mod init;
 mod interrupt;
 mod local;
+mod lock;
 mod logs;
 mod outputs;
 mod plan;
@@ -19,9 +21,11 @@ mod post;
 mod query;
 mod reconcile;
 mod run;
+mod saved;
 mod schema;
 mod stacks;
 mod status;
+mod strays;
 mod up;
 mod validate;
 mod verify;
@@ -58,11 +62,14 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Outputs { stack, show } => {
             on_runtime(outputs::run(context, stack.as_deref(), show.as_deref())).map(|()| 0)
         }
-        Command::Plan { stack, detailed_exitcode } => {
-            let changes = on_runtime(plan::run(context, &stack))?;
+        Command::Plan { stack, detailed_exitcode, out } => {
+            let changes = on_runtime(plan::run(context, &stack, out.as_deref()))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
         }
-        Command::Up { stack, yes, patience } => on_runtime(up::run(context, &stack, yes, patience)).map(|()| 0),
+        Command::Up { stack, plan, yes, recover, patience } => {
+            let wished = up::Wished { plan: plan.as_deref(), yes, recover, patience };
+            on_runtime(up::run(context, &stack, wished)).map(|()| 0)
+        }
         Command::Down { stack, yes, patience } => {
             on_runtime(down::run(context, stack.as_deref(), yes, patience)).map(|()| 0)
         }
@@ -85,6 +92,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let asked = clean::Asked { stack: stack.as_deref(), full, tables: &tables };
             on_runtime_of_readers(clean::run(context, asked)).map(|()| 0)
         }
+        Command::Lock { command } => lock::run(context, &command).map(|()| 0),
         Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }

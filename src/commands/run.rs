@@ -29,6 +29,8 @@ pub(super) enum Carried {
 pub(super) struct Asked {
     /// `pinfra up` or `pinfra down`.
     pub(super) command: &'static str,
+    /// Without a question; who saved a plan has seen it.
+    pub(super) yes: bool,
     /// How long to wait.
     pub(super) patience: Patience,
 }

@@ -10,7 +10,9 @@ use pinfra_engine::{State, StateStore};
 use super::context::Context;
 use super::deployed::Deployed;
 use super::interrupt::unless_interrupted;
+use super::plan::Planned;
 use super::run::{Asked, Carried, ask, carry_out};
+use super::saved::{self, Saved};
 use super::{local, outputs, plan, stacks, verify};
 use crate::cli::Patience;
 use crate::report::{Failure, count};
@@ -22,14 +24,30 @@ const PROBE: Duration = Duration::from_secs(90);
 /// What an interrupt of the probe means.
 const UNPROVED: &str = "everything is made, and the probe was not waited for; `pinfra verify` sends another";
 
+/// What the user wishes of `up`.
+pub(super) struct Wished<'a> {
+    /// A saved plan: this one is carried out and no other.
+    pub(super) plan: Option<&'a Path>,
+    /// Without a question.
+    pub(super) yes: bool,
+    /// Damaged state is no obstacle.
+    pub(super) recover: bool,
+    /// How long to wait.
+    pub(super) patience: Patience,
+}
+
 /// Makes the stack of `file`.
-pub(super) async fn run(context: &Context, file: &Path, yes: bool, patience: Patience) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, file: &Path, wished: Wished<'_>) -> Result<(), Failure> {
+    let saved = wished.plan.map(saved::read).transpose()?;
     let stack = stacks::load_to_make(file)?;
-    let store = stacks::open(context, &stack.name, "up")?;
+    let store = match wished.recover {
+        true => stacks::recover(context, &stack.name, "up")?,
+        false => stacks::open(context, &stack.name, "up")?,
+    };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let asked = Asked { command: "pinfra up", patience };
-    let made = make(context, &stack, store, target, &connected, yes, asked).await;
+    let asked = Asked { command: "pinfra up", yes: wished.yes || saved.is_some(), patience: wished.patience };
+    let made = make(context, &stack, store, target, &connected, saved.as_ref(), asked).await;
     if made.is_err() {
         connected.release(context).await;
     }
@@ -42,15 +60,19 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
-    yes: bool,
+    saved: Option<&Saved>,
     asked: Asked,
 ) -> Result<(), Failure> {
-    let planned = async {
+    let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
-        let (place, plan) = plan::make(context, stack, store.state(), &clients, target).await?;
-        Ok((clients, place, plan))
+        let planned = plan::make(context, stack, store.state(), &clients, target).await?;
+        if let Some(saved) = saved {
+            saved.is_of(&planned, store.state())?;
+        }
+        Ok((clients, planned))
     };
-    let (clients, place, plan) = unless_interrupted(plan::INTERRUPTED, Box::pin(planned)).await?;
+    let (clients, planned) = unless_interrupted(plan::INTERRUPTED, Box::pin(planning)).await?;
+    let Planned { place, plan, .. } = planned;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -64,7 +86,7 @@ async fn make(
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes).await?;
+    ask(context, &plan, target, asked.yes).await?;
     if !recorded {
         store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
     }

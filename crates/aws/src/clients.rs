@@ -16,7 +16,7 @@ use crate::retries::Refusals;
 /// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
 const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// Long enough for another continent, short enough to notice that nobody is there.
-const CONNECT: Duration = Duration::from_millis(2_000);
+pub(crate) const CONNECT: Duration = Duration::from_millis(2_000);
 
 /// The services called, as variables `AWS_ENDPOINT_URL_<SERVICE>` name them.
 const SERVICES: [&str; 10] = [
@@ -198,7 +198,7 @@ async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) 
     })
 }
 
-async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
+pub(crate) async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
     let profile = std::env::var("AWS_PROFILE")
         .ok()
         .map(|name| format!("AWS_PROFILE is `{name}`: is it in your AWS configuration? "));
@@ -230,7 +230,7 @@ async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
 
 /// Whether somebody listens at every endpoint that was set by hand. The SDK would retry for a minute.
 /// An endpoint that was handed over (`made_here`) leaves the environment out of it.
-async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), CloudError> {
+pub(crate) async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), CloudError> {
     let mut urls: Vec<(String, String)> = Vec::new();
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));

@@ -18,6 +18,7 @@ pub mod msk_connect;
 pub mod policy;
 mod retries;
 pub mod s3;
+pub mod state;
 pub mod tags;
 pub mod wait;
 pub mod worker;

@@ -31,6 +31,6 @@ pub use event::Event;
 pub use execute::{Options, Outcome, Parked, execute};
 pub use graph::{Graph, GraphError, Node};
 pub use observe::{Observation, Observed, observe};
-pub use plan::{Action, Plan, PlanError, Step, plan, plan_destroy};
+pub use plan::{Action, Fingerprint, Moved, Plan, PlanError, Step, Would, plan, plan_destroy};
 pub use resource::{Catalog, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 pub use state::{Lock, Record, State, StateStore};

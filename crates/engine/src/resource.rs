@@ -86,6 +86,10 @@ pub struct Live<I, O> {
 /// only grows. It is pure, as planning is.
 pub type BeyondUpdate<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
 
+/// Why what is asked for can neither be had of this object nor is worth another one in its place, if that is so: the plan is
+/// refused with it. It is pure, as planning is.
+pub type Refused<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
+
 /// The inputs of a live object as far as they are to be compared, given what is asked for and, where it is known, what was
 /// asked for at the last run. It leaves out what the cloud filled in by itself and a kind's `read` cannot tell apart.
 pub type Comparable<I, O> = fn(live: Live<I, O>, asked: &[I]) -> I;
@@ -124,6 +128,8 @@ pub trait Resource: Send + Sync + 'static {
     const CHANGING_OUTPUTS: &'static [&'static str] = &[];
     /// Tells what can only be replaced, where that hangs on more than which field differs.
     const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
+    /// Tells what can be asked of a new object and not of this one, where a replacement is not what is meant.
+    const REFUSED: Option<Refused<Self::Inputs, Self::Outputs>> = None;
     /// Tells what of a live object is compared, where that is not all of its inputs.
     const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
     /// What a stack asks for.
@@ -204,6 +210,8 @@ pub trait Kind: Send + Sync {
     fn changing_outputs(&self) -> &'static [&'static str];
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
+    /// See [`Resource::REFUSED`]; nothing where `live` or `new` cannot be read.
+    fn refused(&self, live: &LiveValue, new: &Value) -> Option<String>;
     /// See [`Resource::COMPARABLE`]; nothing where all inputs of `live` are compared as they are.
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value>;
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
@@ -261,6 +269,11 @@ impl<R: Resource> Kind for Erased<R> {
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String> {
         let beyond = R::BEYOND_UPDATE?;
         beyond(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
+    }
+
+    fn refused(&self, live: &LiveValue, new: &Value) -> Option<String> {
+        let refused = R::REFUSED?;
+        refused(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
     }
 
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value> {

@@ -44,7 +44,7 @@ pub(super) async fn program(context: &Context, stack: &Stack, target: Target) ->
         let machine = stack.client.as_ref().map(|client| client.instance.get().as_str()).unwrap_or_default();
         check_runs_on(&path, machine)?;
     }
-    let folder = absolute(&context.state_dir().join(CACHE))?;
+    let folder = absolute(&context.work_dir().join(CACHE))?;
     let meta = fs::metadata(&path).map_err(|error| cannot("read", &path, &error))?;
     let modified = meta.modified().map_err(|error| cannot("read the time of", &path, &error))?;
     let note = folder.join("program.json");

@@ -1,5 +1,5 @@
-//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started. The catalogue has it for
-//! machines that somebody outside connects to; the streaming path has none, so no section of a stack file makes one yet.
+//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started, for machines that somebody outside
+//! connects to.
 
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ impl Resource for ElasticIp {
     async fn find(&self, new: &ElasticIpInputs) -> Result<Option<Found>, CloudError> {
         let request = self.clients.ec2.describe_addresses().set_filters(Some(owned(&new.tags)));
         let answer = request.send().await.map_err(|error| classify("ec2:DescribeAddresses", &error))?;
-        let found = answer.addresses().first().and_then(|found| found.allocation_id());
+        let found = answer.addresses().iter().filter_map(|found| found.allocation_id()).min();
         Ok(found.map(|id| Found { id: id.to_owned(), owner: Owner::Ours }))
     }
 

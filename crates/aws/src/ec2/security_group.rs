@@ -9,20 +9,24 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkGroup, SecurityGroupRule, UserIdGroupPair,
 };
+use pinfra_engine::resource::Comparable;
 use pinfra_engine::value::Input;
-use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
+use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::OnceCell;
 
 use super::network::{default_vpc, no_default_vpc};
-use super::{bring_tags, filter, from_sdk, specification};
+use super::{bring_tags, filter, from_sdk, held, specification};
 use crate::clients::Clients;
+use crate::delete::delete_once_free;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
 /// Interfaces that used the group can stay for minutes after their owner is gone.
 const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
+/// An instance of somebody else's that is on its way out, or a rule that is being removed, is gone by then.
+const PATIENCE: Duration = Duration::from_secs(10);
 const CREATE_PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
 
 /// What a stack asks for.
@@ -287,6 +291,18 @@ fn rule(found: &SecurityGroupRule) -> Option<(String, Rule)> {
     Some((found.security_group_rule_id()?.to_owned(), rule))
 }
 
+/// The default VPC by its id is the default VPC.
+fn comparable(
+    live: Live<SecurityGroupInputs, SecurityGroupOutputs>,
+    asked: &[SecurityGroupInputs],
+) -> SecurityGroupInputs {
+    let mut inputs = live.inputs;
+    if asked.first().is_some_and(|asked| asked.vpc.as_ref() == Some(&live.outputs.vpc)) {
+        inputs.vpc = Some(live.outputs.vpc);
+    }
+    inputs
+}
+
 impl Resource for SecurityGroup {
     const INFO: KindInfo = KindInfo {
         kind: "ec2/security_group",
@@ -308,6 +324,7 @@ impl Resource for SecurityGroup {
         usual_update: Duration::from_secs(3),
         usual_delete: Duration::from_secs(5),
     };
+    const COMPARABLE: Option<Comparable<SecurityGroupInputs, SecurityGroupOutputs>> = Some(comparable);
 
     type Inputs = SecurityGroupInputs;
     type Outputs = SecurityGroupOutputs;
@@ -370,42 +387,11 @@ impl Resource for SecurityGroup {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("waiting for the security group {id} to be free"), DELETE_PACE, || async {
+        let what = format!("waiting for the security group {id} to be free");
+        let send = || async {
             let sent = self.clients.ec2.delete_security_group().group_id(id).send().await;
-            match sent.map_err(|error| classify("ec2:DeleteSecurityGroup", &error)) {
-                Ok(_) => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::Blocked => {
-                    Ok(Look::Held(CloudError { message: self.holders(id).await, ..error }))
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .await
-    }
-}
-
-impl SecurityGroup {
-    /// Who holds the group, for people.
-    async fn holders(&self, id: &str) -> String {
-        let request = self.clients.ec2.describe_network_interfaces().filters(filter("group-id", id));
-        let held = match request.send().await {
-            Ok(answer) => answer.network_interfaces.unwrap_or_default(),
-            // It is only told, and the wait goes on either way.
-            Err(_) => Vec::new(),
+            sent.map(drop).map_err(|error| classify("ec2:DeleteSecurityGroup", &error))
         };
-        let names: Vec<String> = held
-            .iter()
-            .map(|interface| {
-                let instance = interface.attachment().and_then(|attachment| attachment.instance_id());
-                let described = interface.description().filter(|text| !text.is_empty());
-                instance.or(described).or(interface.network_interface_id()).unwrap_or("an interface").to_owned()
-            })
-            .collect();
-        if names.is_empty() {
-            "held by another group's rule".to_owned()
-        } else {
-            format!("held by {}", names.join(", "))
-        }
+        delete_once_free(call, &what, DELETE_PACE, PATIENCE, send, || Box::pin(held::by(&self.clients, id))).await
     }
 }

@@ -11,9 +11,13 @@ use serde_json::Value;
 
 use super::{PACE, passing, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
+use crate::delete::{Holder, delete_once_free};
 use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, wait_until};
+
+/// What was taken from a role is known everywhere by then, most of the time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,26 @@ impl Role {
             unless_gone(detached.map_err(|error| classify("iam:DetachRolePolicy", &error)))?;
         }
         Ok(())
+    }
+
+    /// What else holds the role: an instance profile. That of its own stack goes by itself.
+    async fn holder(&self, name: &str) -> Result<Holder, CloudError> {
+        let Some(role) = self.read(name).await? else {
+            return Ok(Holder::Passing("what is just being removed".to_owned()));
+        };
+        let profiles = self.clients.iam.list_instance_profiles_for_role().role_name(name).into_paginator().items();
+        let profiles = profiles.send().try_collect().await;
+        let profiles = unless_gone(profiles.map_err(|error| classify("iam:ListInstanceProfilesForRole", &error)))?
+            .unwrap_or_default();
+        let foreign = profiles.iter().filter(|profile| profile.path != role.inputs.path);
+        let foreign: Vec<String> =
+            foreign.map(|profile| format!("the instance profile `{}`", profile.instance_profile_name)).collect();
+        if foreign.is_empty() {
+            return Ok(Holder::Passing("what is just being removed".to_owned()));
+        }
+        let hint =
+            "that is not of this stack, so it was left alone: take the role away from it, then run the command again";
+        Ok(Holder::Staying { who: foreign.join(", "), hint: hint.to_owned() })
     }
 }
 
@@ -204,21 +228,15 @@ impl Resource for Role {
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let what = format!("deleting the role {id}");
-        wait_until(call, &what, PACE, || async {
-            match self.clients.iam.delete_role().role_name(id).send().await {
-                Ok(_) => Ok(Look::Ready(())),
-                Err(error) => match classify("iam:DeleteRole", &error) {
-                    gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    // A policy that was just taken away may hold it for a while; so may an instance profile.
-                    held if held.kind == ErrorKind::Blocked => {
-                        unless_gone(self.strip(id).await)?;
-                        Ok(Look::Held(held))
-                    }
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
-                    error => Err(error),
-                },
-            }
-        })
-        .await
+        let send = || async {
+            let sent = self.clients.iam.delete_role().role_name(id).send().await;
+            sent.map(drop).map_err(|error| classify("iam:DeleteRole", &error))
+        };
+        let holder = || async {
+            // Its policies hold it, and go with it; what was just taken away may hold it for a while.
+            unless_gone(self.strip(id).await)?;
+            self.holder(id).await
+        };
+        delete_once_free(call, &what, PACE, PATIENCE, send, holder).await
     }
 }

@@ -40,13 +40,7 @@ impl Cloud {
 
     /// A configuration as a program's, for services that the catalogue does not use.
     pub(crate) fn config(&self, credentials: Credentials) -> SdkConfig {
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .endpoint_url(self.local.endpoint())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build()
+        config(self.local.endpoint(), credentials)
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
@@ -66,6 +60,17 @@ impl Cloud {
         s3.create_bucket().bucket(name).send().await.unwrap();
         s3
     }
+}
+
+/// A configuration with connections of its own.
+pub(crate) fn config(endpoint: &str, credentials: Credentials) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
 }
 
 /// The code of the error that the service answered.

@@ -7,6 +7,7 @@ mod endings;
 mod execute;
 mod judgement;
 mod properties;
+mod recorded;
 mod scale;
 mod secrets;
 mod state_format;

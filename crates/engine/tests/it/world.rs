@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
-use pinfra_engine::state::Status;
+use pinfra_engine::state::{FolderShelf, Status};
 use pinfra_engine::testing::{FakeCloud, Inputs, Object, node};
 use pinfra_engine::value::resolve;
 use pinfra_engine::{
@@ -52,11 +53,15 @@ impl World {
     }
 
     pub(crate) fn store(&self) -> StateStore {
-        StateStore::open(Lock::take(self.folder.path(), "test").unwrap(), "stack").unwrap()
+        StateStore::open(Lock::take(Arc::new(self.shelf()), "test").unwrap(), "stack").unwrap()
     }
 
     pub(crate) fn state(&self) -> State {
-        StateStore::load(self.folder.path()).unwrap().unwrap_or_else(|| State::new("stack", "none"))
+        StateStore::load(&self.shelf(), "stack").unwrap().unwrap_or_else(|| State::new("stack", "none"))
+    }
+
+    fn shelf(&self) -> FolderShelf {
+        FolderShelf::new(self.folder.path())
     }
 
     /// What `up` would do.

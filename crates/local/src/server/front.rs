@@ -25,14 +25,17 @@ use super::counts::RequestCounts;
 use super::dispatch::{Asked, Dispatch};
 use super::folder::Status;
 use super::loopback::{Host, host_of};
-use super::s3_signs::{Signs, is_s3};
+use super::peer::Peer;
+use super::s3_signs::{Signs, access_key, is_s3};
 use super::services::Services;
+use super::trouble::{Answered, HungUp, Trouble};
 use super::{StartError, admin};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Identity};
 use crate::execute_api::backend::Backend;
 use crate::execute_api::{self, BodyFault, ExecuteApi};
-use crate::services::s3::operation_of;
+use crate::faults::{Called, Faults};
+use crate::services::s3::{error_code, operation_of};
 use crate::settings::Settings;
 use crate::wire::error::ApiError;
 use crate::wire::model::{Model, Protocol};
@@ -56,6 +59,7 @@ pub(super) struct Front {
     clock: Clock,
     dispatch: Arc<Dispatch>,
     apis: ExecuteApi,
+    trouble: Trouble,
     status: Status,
     stop_requested: CancellationToken,
     /// Let go when the last request is done, and not before.
@@ -83,7 +87,7 @@ impl Front {
         let credentials = Arc::new(Credentials::open(&settings.data_dir, clock.clone())?);
         let endpoint = format!("http://127.0.0.1:{port}");
         let services = Services::open(&settings, &clock, &credentials, &endpoint)?;
-        let dispatch = Arc::new(Dispatch::new(credentials, services));
+        let dispatch = Arc::new(Dispatch::new(credentials, services, &settings));
         let backend = Arc::clone(&dispatch) as Arc<dyn Backend>;
         let apis = ExecuteApi::new(&settings.data_dir, clock.clone(), backend);
         let status = Status {
@@ -94,7 +98,9 @@ impl Front {
             started_at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
             token: hex::encode(rand::random::<[u8; 32]>()),
         };
-        Ok(Front { settings, clock, dispatch, apis, status, stop_requested: CancellationToken::new(), _lock: lock })
+        let trouble = Trouble::new(settings.latency);
+        let stop_requested = CancellationToken::new();
+        Ok(Front { settings, clock, dispatch, apis, trouble, status, stop_requested, _lock: lock })
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -129,6 +135,10 @@ impl Front {
         self.dispatch.counter.snapshot()
     }
 
+    pub(super) fn faults(&self) -> &Faults {
+        &self.trouble.faults
+    }
+
     pub(super) fn stop_requested(&self) -> &CancellationToken {
         &self.stop_requested
     }
@@ -138,47 +148,63 @@ impl Front {
         self.dispatch.finish().await;
     }
 
-    /// Answers any request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers any request, unless a rule hangs up.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Result<Response<Body>, HungUp> {
         let host = host_of(request.uri(), request.headers());
         if host == Host::Foreign {
             let message = "the local cloud answers only to the hosts 127.0.0.1, localhost and [::1]";
             let refused = Refused { model: None, error: ApiError::new("AccessDenied", message).with_status(403) };
-            return whole(refused.response(&Uuid::new_v4().to_string()));
+            return Ok(whole(refused.response(&Uuid::new_v4().to_string())));
         }
         // Under `<bucket>.localhost` the same path is an object's.
         if host == Host::Itself && request.uri().path().starts_with("/_pinfra/") {
-            return whole(admin::answer(&request, &self.status, &self.counts(), &self.stop_requested));
+            let admin = admin::Admin {
+                status: &self.status,
+                counts: self.counts(),
+                stop: &self.stop_requested,
+                faults: &self.trouble.faults,
+            };
+            return Ok(whole(admin.answer(request).await));
         }
         if is_api_call(&request) {
-            return self.deployed_api(request).await;
+            return Ok(self.deployed_api(request).await);
         }
         if is_s3(&signs_of(&request)) {
-            return self.s3(request).await;
+            return self.s3(request, peer).await;
         }
         let request_id = Uuid::new_v4().to_string();
-        match self.api(request, &request_id).await {
-            Ok(response) => whole(response),
-            Err(refused) => whole(refused.response(&request_id)),
+        let (parts, body) = request.into_parts();
+        match self.admit(&parts, body).await {
+            Ok((addressed, body)) => self.api(&addressed, &view(&parts, &body), &request_id, peer).await,
+            Err(refused) => Ok(whole(refused.response(&request_id))),
         }
     }
 
-    async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn s3(&self, request: Request<Incoming>, peer: &Peer) -> Result<Response<Body>, HungUp> {
         let operation = operation_of(&request);
         self.dispatch.counter.count("s3", operation.name, operation.mutates);
-        let mut response = self.dispatch.services.s3.handle(request).await;
-        // S3 has a name of its own for it; clients that look for the common one find it as well.
-        if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
-            response.headers_mut().insert(answer::REQUEST_ID, request_id);
-        }
-        response.map(|body| body.map_err(Into::into).boxed_unsync())
+        let s3 = &self.dispatch.services.s3;
+        // Its signature is checked by `s3s`, later; whose name it bears is enough to say which rules concern it.
+        let key = access_key(&signs_of(&request)).and_then(|key| self.dispatch.credentials.lookup(key));
+        let Some(caller) = key else { return Ok(s3_answer(s3.handle(request).await).response) };
+        let called = Called {
+            service: "s3",
+            operation: operation.name,
+            mutating: operation.mutates,
+            role: role_of(&caller.principal_arn),
+        };
+        let answer = |planned: Option<ApiError>| async move {
+            let Some(error) = planned else { return s3_answer(s3.handle(request).await) };
+            let path = request.uri().path().to_owned();
+            discard(request.into_body()).await;
+            s3_answer(s3.refuse(&error, &path))
+        };
+        self.trouble.play(&called, peer, answer).await
     }
 
-    /// A request to a service with an API model.
-    async fn api(&self, request: Request<Incoming>, request_id: &str) -> Result<Response<Bytes>, Refused> {
-        let (parts, body) = request.into_parts();
-        let head = view(&parts, &[]);
-        let addressed = match self.address(&head) {
+    /// Reads a request to a service with an API model, and finds out whether its sender is who it says.
+    async fn admit<'a>(&self, parts: &'a Parts, body: Incoming) -> Result<(Addressed<'a>, Bytes), Refused> {
+        let addressed = match self.address(&view(parts, &[])) {
             Ok(addressed) => addressed,
             Err(refused) => {
                 drain(body).await;
@@ -187,13 +213,37 @@ impl Front {
         };
         let model = addressed.model;
         let refuse = |error: ApiError| Refused { model: Some(model), error };
-
-        let body = read_body(&parts, body, body_limit(addressed.service)).await.map_err(refuse)?;
-        let full = view(&parts, &body);
-        let Addressed { service, claim, identity, .. } = &addressed;
+        let body = read_body(parts, body, body_limit(addressed.service)).await.map_err(refuse)?;
         self.dispatch
-            .authenticate(claim, identity, &full)
+            .authenticate(&addressed.claim, &addressed.identity, &view(parts, &body))
             .map_err(|fault| refuse(auth::refusal(&fault, model.protocol)))?;
+        Ok((addressed, body))
+    }
+
+    /// Answers a request whose sender is known.
+    async fn api(
+        &self,
+        addressed: &Addressed<'_>,
+        request: &wire_request::Request<'_>,
+        request_id: &str,
+        peer: &Peer,
+    ) -> Result<Response<Body>, HungUp> {
+        let Addressed { service, model, claim, identity } = addressed;
+        let (service, model) = (*service, *model);
+        let refuse = |error: ApiError| Answered {
+            response: whole(answer::refusal(Some(model), &error, request_id)),
+            code: Some(error.code),
+        };
+        let routed = match self.dispatch.route(service, model, request) {
+            Ok(routed) => routed,
+            Err(error) => return Ok(refuse(error).response),
+        };
+        let called = Called {
+            service,
+            operation: &routed.operation.name,
+            mutating: routed.operation.mutating,
+            role: role_of(&identity.principal_arn),
+        };
         let asked = Asked {
             service,
             model,
@@ -202,7 +252,16 @@ impl Front {
             access_key: claim.access_key(),
             request_id,
         };
-        self.dispatch.answer(asked, &full).await.map_err(refuse)
+        let answer = |planned: Option<ApiError>| async move {
+            if let Some(error) = planned {
+                return refuse(error);
+            }
+            match self.dispatch.answer(asked, routed, request).await {
+                Ok(response) => Answered { response: whole(response), code: None },
+                Err(error) => refuse(error),
+            }
+        };
+        self.trouble.play(&called, peer, answer).await
     }
 
     /// A call of a deployed API, which need not be signed.
@@ -242,6 +301,20 @@ impl Refused {
     fn response(&self, request_id: &str) -> Response<Bytes> {
         answer::refusal(self.model, &self.error, request_id)
     }
+}
+
+/// The role whose session this is; `None` for a user.
+fn role_of(principal: &str) -> Option<&str> {
+    principal.split_once(":assumed-role/")?.1.split('/').next()
+}
+
+fn s3_answer(mut response: Response<s3s::Body>) -> Answered {
+    // S3 has a name of its own for it; clients that look for the common one find it as well.
+    if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
+        response.headers_mut().insert(answer::REQUEST_ID, request_id);
+    }
+    let code = error_code(&response);
+    Answered { response: response.map(|body| body.map_err(Into::into).boxed_unsync()), code }
 }
 
 /// Names the service and, where the head tells, the operation that was asked of it.
@@ -309,6 +382,12 @@ async fn read_body(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes,
             Err(ApiError::new("RequestTimeout", message).with_status(408))
         }
     }
+}
+
+/// Reads a body to its end, however long it is: an SDK that cannot send all of it does not look for the answer.
+async fn discard(mut body: Incoming) {
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _in_time = tokio::time::timeout(BODY_TIMEOUT, all).await;
 }
 
 async fn drain(body: Incoming) {
