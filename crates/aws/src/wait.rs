@@ -212,7 +212,7 @@ where
 }
 
 /// The time before each next try of a call.
-fn delays() -> impl Iterator<Item = Duration> {
+pub(crate) fn delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(10))
