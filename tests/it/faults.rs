@@ -61,7 +61,7 @@ async fn the_caller_dies_before_its_call_after_it_or_when_it_is_answered() {
     let tagging = made.iter().rfind(|call| call["operation"] == "PutBucketTagging").unwrap();
     assert_eq!(
         (&tagging["status"], &tagging["fault"]),
-        (&Value::from(204), &Value::from("kill answered")),
+        (&Value::from(200), &Value::from("kill answered")),
         "{tagging}"
     );
 

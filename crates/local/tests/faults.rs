@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail it by panicking")]
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
 use bytes::Bytes;

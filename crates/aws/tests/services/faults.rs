@@ -15,6 +15,10 @@ use pinfra_local::Settings;
 
 use crate::cloud::{Cloud, code};
 
+/// Whoever has a key may be the role.
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[
+    {"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"sts:AssumeRole"}]}"#;
+
 /// Clients that try once.
 struct Once {
     apigateway: aws_sdk_apigateway::Client,
@@ -66,12 +70,11 @@ impl Once {
     /// Makes something in several services; what went wrong.
     async fn makes(&self, name: &str) -> Vec<(&'static str, Trouble)> {
         let body = ByteStream::from(vec![7; 3 * 1024 * 1024]);
-        let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
         vec![
             trouble("kinesis", self.kinesis.create_stream().stream_name(name).shard_count(1).send().await),
             trouble("s3 bucket", self.s3.create_bucket().bucket(name).send().await),
             trouble("s3 object", self.s3.put_object().bucket("there").key(name).body(body).send().await),
-            trouble("iam", self.iam.create_role().role_name(name).assume_role_policy_document(trust).send().await),
+            trouble("iam", self.iam.create_role().role_name(name).assume_role_policy_document(TRUST).send().await),
             trouble("ec2", self.ec2.create_security_group().group_name(name).description("d").send().await),
             trouble("apigateway", self.apigateway.create_rest_api().name(name).send().await),
             trouble(
@@ -257,7 +260,7 @@ async fn an_sdk_gets_over_what_passes_and_the_log_has_each_try() {
             (1, "kafka", "ListClustersV2", false, Some(429), Some("TooManyRequestsException"), Some("throttle")),
             (2, "kafka", "ListClustersV2", false, None, None, Some("reset")),
             (3, "kafka", "ListClustersV2", false, Some(200), None, None),
-            (4, "s3", "HeadBucket", false, Some(404), None, None),
+            (4, "s3", "HeadBucket", false, Some(404), Some("NoSuchBucket"), None),
         ]
     );
     let counts: Vec<_> = cloud.local.faults().rules().iter().map(|rule| (rule.matched, rule.fired)).collect();
@@ -267,13 +270,12 @@ async fn an_sdk_gets_over_what_passes_and_the_log_has_each_try() {
 #[tokio::test]
 async fn roles_are_left_alone_unless_they_are_meant() {
     let cloud = Cloud::start().await;
-    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"sts:AssumeRole"}]}"#;
     let iam = &cloud.clients.iam;
-    iam.create_role().role_name("worker").assume_role_policy_document(trust).send().await.unwrap();
+    iam.create_role().role_name("worker").assume_role_policy_document(TRUST).send().await.unwrap();
     let everything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     iam.put_role_policy().role_name("worker").policy_name("p").policy_document(everything).send().await.unwrap();
     let sts = aws_sdk_sts::Client::new(&cloud.config(cloud.credentials()));
-    let assumed = sts.assume_role().role_arn("arn:aws:iam::000000000000:role/worker").role_session_name("s");
+    let assumed = sts.assume_role().role_arn("arn:aws:iam::000000000000:role/worker").role_session_name("i-1");
     let keys = assumed.send().await.unwrap().credentials.unwrap();
     let keys = Credentials::new(keys.access_key_id, keys.secret_access_key, Some(keys.session_token), None, "test");
     let worker = Once::with(&cloud.config(keys));
@@ -363,8 +365,7 @@ async fn stale_reads_do_not_know_what_was_just_made_and_then_do() {
     let rule = once.ec2.authorize_security_group_ingress().group_id(id);
     rule.ip_permissions(permission.ip_ranges(range).build()).send().await.unwrap();
 
-    let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
-    once.iam.create_role().role_name("pins").assume_role_policy_document(trust).send().await.unwrap();
+    once.iam.create_role().role_name("pins").assume_role_policy_document(TRUST).send().await.unwrap();
     assert_eq!(code(once.iam.get_role().role_name("pins").send().await), "NoSuchEntity");
     assert!(once.iam.list_roles().send().await.unwrap().roles().is_empty());
 
