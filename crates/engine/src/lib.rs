@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod diff;
+pub mod drift;
 pub mod error;
 pub mod event;
 pub mod execute;
@@ -24,6 +25,7 @@ pub mod testing;
 pub mod value;
 
 pub use address::Address;
+pub use drift::{Drift, Finding, What};
 pub use error::{CloudError, ErrorKind};
 pub use event::Event;
 pub use execute::{Options, Outcome, execute};
