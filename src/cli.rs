@@ -1,5 +1,7 @@
 //! The command line: clap types only, no behaviour.
 
+pub mod drift;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -28,7 +30,7 @@ pub struct Global {
     /// Errors and results only
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Also print the number of requests made
+    /// Whole values, however long, and the number of requests made
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to use colour

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::Global;
 use crate::report::diagnostic::{self, Look};
 use crate::report::progress::Reader;
-use crate::report::{Failure, Paint, out, summary};
+use crate::report::{Failure, Page, Paint, out, summary};
 use crate::spec::Problems;
 
 /// The global options, resolved.
@@ -34,6 +34,16 @@ impl Context {
     /// The folder under which everything of this project is kept.
     pub(super) fn state_dir(&self) -> &PathBuf {
         &self.global.state
+    }
+
+    /// What stdout is written on.
+    pub(super) fn page_out(&self) -> Page {
+        Page::new(self.paint_out, self.global.verbose)
+    }
+
+    /// What stderr is written on.
+    pub(super) fn page(&self) -> Page {
+        Page::new(self.paint, self.global.verbose)
     }
 
     /// Tells people something, unless they want quiet or a program reads.
