@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod deployed;
 mod down;
+mod drift;
 mod events;
 mod explain;
 mod facts;

@@ -1,0 +1,6 @@
+//! `pinfra drift`.
+
+mod accept;
+mod ignore;
+mod tell;
+mod write;
