@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod chaos;
+mod ci_templates;
 mod client_machine;
 mod deployed_worker;
 mod interrupted;
