@@ -5,6 +5,7 @@
 mod chaos;
 mod client_machine;
 mod deployed_worker;
+mod drift;
 mod interrupted;
 mod kafka;
 mod kill;
