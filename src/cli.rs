@@ -114,6 +114,8 @@ pub enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// What the cloud holds otherwise than the stack file says; cannot change anything. Exit 2 when there is drift
+    Drift(drift::DriftArgs),
     /// What exists and whether it is healthy
     Status {
         /// The stack's name or its stack file; absent when one stack is recorded

@@ -21,7 +21,7 @@ pub struct DriftArgs {
     #[arg(long = "ignore", value_name = "FILE")]
     pub ignore: Vec<PathBuf>,
     /// Write what is there into the stack file, which keeps its comments and layout; may be given several times
-    #[arg(long = "accept", value_name = "ADDRESS[#FIELD]")]
+    #[arg(long = "accept", value_name = "ADDRESS[#FIELD]", conflicts_with_all = ["formats", "output", "ignore"])]
     pub accept: Vec<AcceptArg>,
     /// With --accept: only show the difference that it would make
     #[arg(long, requires = "accept")]

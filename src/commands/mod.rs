@@ -64,6 +64,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         }
         Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
         Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
+        Command::Drift(arguments) => Ok(if on_runtime(drift::run(context, &arguments))? { 2 } else { 0 }),
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))

@@ -6,6 +6,7 @@ mod chaos;
 mod ci_templates;
 mod client_machine;
 mod deployed_worker;
+mod drift;
 mod interrupted;
 mod kafka;
 mod kill;

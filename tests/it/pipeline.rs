@@ -140,7 +140,7 @@ workers:
 }
 
 /// Packing the program takes seconds, and all pipelines deploy the same one.
-fn share_packed_program(folder: &Path) {
+pub(crate) fn share_packed_program(folder: &Path) {
     let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("packed-program");
     std::fs::create_dir_all(&shared).unwrap();
     std::fs::create_dir_all(folder.join(".pinfra")).unwrap();

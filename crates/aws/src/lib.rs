@@ -12,12 +12,15 @@ pub mod ec2;
 pub mod error;
 pub mod iam;
 pub mod kinesis;
+mod look;
 pub mod meter;
 pub mod msk;
 pub mod msk_connect;
 pub mod policy;
+mod readonly;
 pub mod s3;
 pub mod tags;
+pub mod unmanaged;
 pub mod wait;
 pub mod worker;
 

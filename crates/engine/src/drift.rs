@@ -4,10 +4,16 @@
 //! what no plan would mend: things that touch the stack and are not of it, and resources that are there and do not do
 //! their work.
 
+mod compare;
+mod members;
+mod secrets;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Address;
+
+pub use compare::drift;
 
 /// All that differs, ordered by address, [`What`] and field.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -40,6 +46,22 @@ pub struct Finding {
     /// Whether the values came from the environment; `wanted` and `live` are `None` then.
     pub secret: bool,
 }
+
+/// How drift tells the differences of a kind, where one is more than a field that somebody changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hints {
+    /// Fields that hold things which stand each for itself, such as the rules of a security group: one more is
+    /// unmanaged, and no change of the others. A list; or an object, whose path then ends in a `*` for each level of keys
+    /// (`document.paths.*.*`).
+    pub members: &'static [&'static str],
+    /// Fields by which an object does its work: one that is otherwise is told as [`What::Unhealthy`].
+    pub works: &'static [&'static str],
+}
+
+/// The output by which a kind tells why an object will never be usable.
+pub const FAILURE: &str = "failure";
+/// The output by which a kind tells why an object does not do its work now, or not well.
+pub const CONDITION: &str = "condition";
 
 /// The kinds of differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

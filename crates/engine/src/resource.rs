@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::drift::Hints;
 use crate::value::with_secrets_of;
 use crate::{Address, CloudError, ErrorKind};
 
@@ -153,6 +154,8 @@ pub trait Resource: Send + Sync + 'static {
     const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
     /// Tells what of a live object is compared, where that is not all of its inputs.
     const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
+    /// How drift tells what differs.
+    const DRIFT: Hints = Hints { members: &[], works: &[] };
     /// What a stack asks for.
     type Inputs: Serialize + DeserializeOwned + Send + Sync;
     /// What the cloud answers besides.
@@ -229,6 +232,8 @@ pub trait Kind: Send + Sync {
     fn info(&self) -> &'static KindInfo;
     /// See [`Resource::CHANGING_OUTPUTS`].
     fn changing_outputs(&self) -> &'static [&'static str];
+    /// See [`Resource::DRIFT`].
+    fn hints(&self) -> Hints;
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
     /// See [`Resource::COMPARABLE`]; nothing where all inputs of `live` are compared as they are.
@@ -283,6 +288,10 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn changing_outputs(&self) -> &'static [&'static str] {
         R::CHANGING_OUTPUTS
+    }
+
+    fn hints(&self) -> Hints {
+        R::DRIFT
     }
 
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String> {

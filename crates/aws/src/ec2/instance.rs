@@ -10,7 +10,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
     AttributeValue, BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
     Instance as SdkInstance, InstanceAttributeName, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
-    InstanceStateName, InstanceType, ResourceType, VolumeType,
+    InstanceStateName, InstanceType, ResourceType, Volume, VolumeType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -79,6 +79,9 @@ pub struct InstanceOutputs {
     pub public_ip: Option<String>,
     /// The image that it was made from.
     pub image_id: String,
+    /// Why it does not work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -113,37 +116,8 @@ impl Instance {
 
     async fn live(&self, found: &SdkInstance) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
         let id = found.instance_id().unwrap_or_default().to_owned();
-        let (user_data, encrypted) = futures::try_join!(self.user_data(&id), self.encrypted(found))?;
-        let mut tags = from_sdk(found.tags());
-        let image_id = found.image_id().unwrap_or_default().to_owned();
-        let mut groups: Vec<String> =
-            found.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
-        groups.sort();
-        let profile = found.iam_instance_profile().and_then(|profile| profile.arn());
-        let profile = profile.and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
-        let options = found.metadata_options();
-        let subnet = tags.remove(SUBNET_TAG).and(found.subnet_id()).map(str::to_owned);
-        let inputs = InstanceInputs {
-            name: tags.remove(NAME_TAG).unwrap_or_default(),
-            image: tags.remove(IMAGE_TAG).unwrap_or_else(|| image_id.clone()),
-            instance_type: found.instance_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-            subnet,
-            security_groups: groups.into_iter().map(Input::Known).collect(),
-            profile: Input::Known(profile.to_owned()),
-            key: found.key_name().map(|name| Input::Known(name.to_owned())),
-            user_data,
-            metadata_tokens_required: options.and_then(|options| options.http_tokens())
-                == Some(&HttpTokensState::Required),
-            encrypted,
-            tags,
-        };
-        let outputs = InstanceOutputs {
-            id,
-            private_ip: found.private_ip_address().unwrap_or_default().to_owned(),
-            public_ip: found.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
-            image_id,
-        };
-        Ok(Live { inputs, outputs })
+        let (user_data, volumes) = futures::try_join!(self.user_data(&id), self.volumes(&id))?;
+        Ok(live(found, user_data, &volumes))
     }
 
     async fn user_data(&self, id: &str) -> Result<String, CloudError> {
@@ -155,14 +129,11 @@ impl Instance {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    async fn encrypted(&self, found: &SdkInstance) -> Result<bool, CloudError> {
-        let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
-        let Some(volume) = root.and_then(|device| device.ebs()).and_then(|ebs| ebs.volume_id()) else {
-            return Ok(false);
-        };
-        let answer = self.clients.ec2.describe_volumes().volume_ids(volume).send().await;
-        let answer = answer.map_err(|error| classify("ec2:DescribeVolumes", &error))?;
-        Ok(answer.volumes().first().and_then(|volume| volume.encrypted()) == Some(true))
+    /// The volumes that a machine has.
+    async fn volumes(&self, id: &str) -> Result<Vec<Volume>, CloudError> {
+        let request = self.clients.ec2.describe_volumes().filters(filter("attachment.instance-id", id));
+        let answer = request.send().await.map_err(|error| classify("ec2:DescribeVolumes", &error))?;
+        Ok(answer.volumes.unwrap_or_default())
     }
 
     async fn in_state(&self, call: &Call, id: &str, wanted: &InstanceStateName) -> Result<SdkInstance, CloudError> {
@@ -313,6 +284,54 @@ impl Instance {
     }
 }
 
+/// A machine with what is told of it elsewhere.
+fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<InstanceInputs, InstanceOutputs> {
+    let id = found.instance_id().unwrap_or_default().to_owned();
+    let mut tags = from_sdk(found.tags());
+    let image_id = found.image_id().unwrap_or_default().to_owned();
+    let mut groups: Vec<String> =
+        found.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
+    groups.sort();
+    let profile = found.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile = profile.and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+    let options = found.metadata_options();
+    let subnet = tags.remove(SUBNET_TAG).and(found.subnet_id()).map(str::to_owned);
+    let inputs = InstanceInputs {
+        name: tags.remove(NAME_TAG).unwrap_or_default(),
+        image: tags.remove(IMAGE_TAG).unwrap_or_else(|| image_id.clone()),
+        instance_type: found.instance_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+        subnet,
+        security_groups: groups.into_iter().map(Input::Known).collect(),
+        profile: Input::Known(profile.to_owned()),
+        key: found.key_name().map(|name| Input::Known(name.to_owned())),
+        user_data,
+        metadata_tokens_required: options.and_then(|options| options.http_tokens()) == Some(&HttpTokensState::Required),
+        encrypted: is_encrypted(found, volumes),
+        tags,
+    };
+    let outputs = InstanceOutputs {
+        id,
+        private_ip: found.private_ip_address().unwrap_or_default().to_owned(),
+        public_ip: found.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
+        image_id,
+        condition: condition(found),
+    };
+    Live { inputs, outputs }
+}
+
+/// What a machine is that does not run.
+fn condition(found: &SdkInstance) -> Option<String> {
+    let state = found.state()?.name()?;
+    (*state != InstanceStateName::Running).then(|| format!("the machine is {state}"))
+}
+
+/// Whether the root volume is encrypted.
+fn is_encrypted(found: &SdkInstance, volumes: &[Volume]) -> bool {
+    let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
+    let root = root.and_then(|device| device.ebs()?.volume_id());
+    volumes.iter().any(|volume| volume.volume_id() == root && volume.encrypted() == Some(true))
+}
+
 /// A profile that was just made is unknown to EC2 for some seconds ("Invalid IAM Instance Profile name", or ARN).
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
@@ -380,6 +399,7 @@ impl Resource for Instance {
             ("private_ip", "its address in the VPC"),
             ("public_ip", "its public address, where it has one"),
             ("image_id", "the image that it was made from"),
+            ("condition", "why it does not work now, where that is so"),
         ],
         loses: "everything on its disk",
         usual_create: Duration::from_secs(40),
@@ -419,8 +439,10 @@ impl Resource for Instance {
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<InstanceInputs, InstanceOutputs>>, CloudError> {
-        let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else { return Ok(None) };
-        Ok(Some(Box::pin(self.live(&found)).await?))
+        let (found, user_data, volumes) =
+            Box::pin(async { futures::join!(self.describe(id), self.user_data(id), self.volumes(id)) }).await;
+        let Some(found) = found?.filter(|found| !is_leaving(found)) else { return Ok(None) };
+        Ok(Some(live(&found, user_data?, &volumes?)))
     }
 
     async fn find(&self, new: &InstanceInputs) -> Result<Option<Found>, CloudError> {

@@ -23,7 +23,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::live::{describe, inputs, live, why_failed};
+use super::live::{describe, inputs, live, live_with, why_failed};
 use super::operation::completed;
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
@@ -91,6 +91,9 @@ pub struct ConnectorOutputs {
     /// Why it will never run, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it does no work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -409,6 +412,7 @@ impl Resource for Connector {
             ("arn", "the connector's ARN"),
             ("name", "its name"),
             ("failure", "why it will never run, where that is so"),
+            ("condition", "why it does no work now, where that is so"),
         ],
         loses: "",
         usual_create: Duration::from_secs(7 * 60),
@@ -444,9 +448,11 @@ impl Resource for Connector {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveConnector>, CloudError> {
-        match describe(&self.clients, id).await? {
+        let (found, tags) =
+            Box::pin(async { futures::join!(describe(&self.clients, id), tags_of(&self.clients, id)) }).await;
+        match found? {
             Some(found) if found.connector_state != Some(ConnectorState::Deleting) => {
-                live(&self.clients, &found).await.map(Some)
+                Ok(Some(live_with(&found, tags?)))
             }
             _ => Ok(None),
         }
@@ -521,7 +527,7 @@ mod tests {
     /// Whether the connector would be replaced.
     fn differs(asked: &ConnectorInputs) -> bool {
         let live = connector(Input::Known("b-1:9098,b-2:9098".to_owned()), Input::Known(vec!["subnet-a".to_owned()]));
-        let outputs = ConnectorOutputs { arn: String::new(), name: String::new(), failure: None };
+        let outputs = ConnectorOutputs { arn: String::new(), name: String::new(), failure: None, condition: None };
         comparable(Live { inputs: live, outputs }, std::slice::from_ref(asked)) != *asked
     }
 
