@@ -1,5 +1,7 @@
 //! The command line: clap types only, no behaviour.
 
+pub mod drift;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ pub struct Global {
     /// Errors and results only
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Also print the number of requests made
+    /// Whole values, however long, and the number of requests made
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to use colour
@@ -141,6 +143,8 @@ pub enum Command {
         #[command(flatten)]
         patience: Patience,
     },
+    /// What the cloud holds otherwise than the stack file says; cannot change anything. Exit 2 when there is drift
+    Drift(drift::DriftArgs),
     /// What exists and whether it is healthy
     Status {
         /// The stack's name or its stack file; absent when one stack is recorded

@@ -11,7 +11,7 @@ use super::home::{Home, WORK};
 use crate::cli::{Global, StateArg};
 use crate::report::diagnostic::{self, Look};
 use crate::report::progress::Reader;
-use crate::report::{Failure, Paint, out, summary};
+use crate::report::{Failure, Page, Paint, out, summary};
 use crate::spec::Problems;
 
 /// The global options, resolved.
@@ -49,6 +49,16 @@ impl Context {
             StateArg::Folder(folder) => folder,
             StateArg::S3(_) => Path::new(WORK),
         }
+    }
+
+    /// What stdout is written on.
+    pub(super) fn page_out(&self) -> Page {
+        Page::new(self.paint_out, self.global.verbose)
+    }
+
+    /// What stderr is written on.
+    pub(super) fn page(&self) -> Page {
+        Page::new(self.paint, self.global.verbose)
     }
 
     /// Tells people something, unless they want quiet or a program reads.

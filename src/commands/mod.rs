@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod deployed;
 mod down;
+mod drift;
 mod events;
 mod explain;
 mod facts;
@@ -73,6 +74,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Down { stack, yes, patience } => {
             on_runtime(down::run(context, stack.as_deref(), yes, patience)).map(|()| 0)
         }
+        Command::Drift(arguments) => Ok(if on_runtime(drift::run(context, &arguments))? { 2 } else { 0 }),
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
             Ok(u8::from(!healthy))

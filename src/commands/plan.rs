@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> R
     let plan = planned?;
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
         "usual_seconds": plan.usual_duration().as_secs_f64()});
-    context.result(&draw(&plan, Detail::Fields, context.paint_out), "plan", value)?;
+    context.result(&draw(&plan, Detail::Fields, context.page_out()), "plan", value)?;
     Ok(!plan.is_empty())
 }
 

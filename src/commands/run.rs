@@ -40,7 +40,7 @@ pub(super) async fn ask(context: &Context, plan: &Plan, target: Target, yes: boo
     if target == Target::Local || yes {
         return Ok(());
     }
-    out::note(plan_view::draw(plan, plan_view::Detail::Changes, context.paint).trim_end());
+    out::note(plan_view::draw(plan, plan_view::Detail::Changes, context.page()).trim_end());
     if !std::io::stdin().is_terminal() || context.global.json {
         return Err(Failure::new("this changes an AWS account, and there is no terminal to ask at")
             .hint("look at `pinfra plan`, then give `--yes`"));

@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod connector;
 mod facts;
+pub(crate) mod feeds;
 mod lake;
 mod names;
 mod streams;

@@ -11,7 +11,7 @@ use super::{names, node, tags};
 use crate::spec::{Capacity, Encryption, Stack, Streams, Table};
 
 /// The key that AWS keeps for Kinesis in every account (Kinesis developer guide, "What is server-side encryption").
-const AWS_KEY: &str = "alias/aws/kinesis";
+pub(super) const AWS_KEY: &str = "alias/aws/kinesis";
 
 /// The right to use the account's own key that the streams are encrypted with, where there is one: whoever writes needs
 /// `kms:GenerateDataKey`, whoever reads `kms:Decrypt` ("Permissions to use user-generated KMS keys", Kinesis developer

@@ -12,7 +12,7 @@ use crate::spec::{Checks, parse};
 /// Stands in the environment of every variable.
 const SENTINEL: &str = "vpc-0a1b2c3d4e5f67890";
 
-fn graph(text: &str) -> pinfra_engine::Graph {
+pub(super) fn graph(text: &str) -> pinfra_engine::Graph {
     let environment = |name: &str| match name {
         "AUTH" => Some("iam".to_owned()),
         "RATE" => Some("7".to_owned()),
@@ -57,6 +57,7 @@ fn whatever_is_allowed_together_is_a_graph() {
         "cluster: {}\nlake: {}\nclient: {}\napi: {}\nworkers: { gateway: {}, emulator: {} }",
         "cluster: {}\nlake: {}\nconnector: {}\nclient: {}\napi: {}\nstreams: {}\nworkers: { gateway: {}, emulator: { paths: kafka }, cleaner: { schedule: \"0 12 * * *\" } }",
         "streams: {}\napi: { auth: iam }\nlake: {}\nclient: {}\nworkers: { emulator: {} }",
+        "cluster: {}\nlake: {}\nclient: {}\napi: { auth: iam }\nworkers: { gateway: {}, emulator: {} }",
         "streams: {}\nlake: {}\nclient: {}\nworkers: { cleaner: {} }",
         "streams: { encryption: alias/own }\napi: { auth: iam, admin: true }\nlake: {}\nclient: {}\nworkers: { emulator: {}, cleaner: {} }",
     ];

@@ -35,6 +35,7 @@ pub(super) fn nodes(stack: &Stack, workers: &Workers, place: &Place, facts: &Fac
     let mut nodes = vec![policy(stack, workers, place)];
     nodes.extend(objects(stack, workers, facts));
     if let Some(emulator) = &workers.emulator {
+        nodes.extend(emulator_policy(stack, emulator));
         nodes.push(emulator_process(stack, emulator, place, facts));
     }
     if let Some(gateway) = &workers.gateway {
@@ -60,7 +61,7 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
         if matches!(emulator.source.get(), EventSource::Sqlite(_)) {
             read.push("_pinfra/sources/*");
         }
-        statements.extend(may_post(stack));
+        statements.extend(may_read_key(stack));
     }
     if workers.cleaner.is_some() {
         read.extend(["_pinfra/cleaning/*", "_pinfra/leases/*", "tables/*", "topics/*"]);
@@ -95,19 +96,31 @@ fn policy(stack: &Stack, workers: &Workers, place: &Place) -> Node {
     node(stack, address, &inputs, secrets, workers.place)
 }
 
-/// What the emulator needs to call the API: the value of its key, or to be let in by IAM.
-fn may_post(stack: &Stack) -> Option<Value> {
-    match stack.api.as_ref()?.auth.get() {
-        spec::ApiAuth::Key => {
-            let key: Input<String> = Input::output(super::api::key_address(), "arn");
-            Some(json!({"Effect": "Allow", "Action": "apigateway:GET", "Resource": key}))
-        }
-        spec::ApiAuth::Iam => {
-            let methods: Input<String> = Input::output(super::api::stage_address(), "methods_arn");
-            Some(json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": methods}))
-        }
-        spec::ApiAuth::None => None,
-    }
+/// What the emulator needs to fetch the value of the API's key.
+fn may_read_key(stack: &Stack) -> Option<Value> {
+    stack.api.as_ref().filter(|api| *api.auth.get() == spec::ApiAuth::Key)?;
+    let key: Input<String> = Input::output(super::api::key_address(), "arn");
+    Some(json!({"Effect": "Allow", "Action": "apigateway:GET", "Resource": key}))
+}
+
+/// What the emulator needs to be let in by IAM.
+///
+/// It is a policy of its own: it names the stage, which waits for the machine's address, and the machine waits for the policy
+/// of all workers.
+fn emulator_policy(stack: &Stack, emulator: &Emulator) -> Option<Node> {
+    let api = stack.api.as_ref().filter(|api| *api.auth.get() == spec::ApiAuth::Iam)?;
+    let methods: Input<String> = Input::output(super::api::stage_address(), "methods_arn");
+    let inputs = RolePolicyInputs {
+        role: Input::output(client::role_address(), "name"),
+        name: "emulator".to_owned(),
+        policy: allow(&[json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": methods})]),
+    };
+    let secrets = api.auth.from_env.then(|| "policy".to_owned()).into_iter().collect();
+    Some(node(stack, emulator_policy_address(), &inputs, secrets, emulator.place))
+}
+
+fn emulator_policy_address() -> Address {
+    Address::new("iam/role_policy", "emulator")
 }
 
 /// What the gateway needs to write to the topics of the stack, and to tell how far the connector has got ("Semantics of IAM
@@ -269,6 +282,9 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
     // The key is good for nothing before its plan has the stage.
     if keyed {
         node.after.push(super::api::usage_plan_address());
+    }
+    if stack.api.as_ref().is_some_and(|api| *api.auth.get() == spec::ApiAuth::Iam) {
+        node.after.push(emulator_policy_address());
     }
     // A topic that is not there refuses for good.
     if gateway {

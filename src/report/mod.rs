@@ -2,20 +2,28 @@
 
 pub mod columns;
 pub mod diagnostic;
+pub mod drift;
 pub mod failure;
 pub mod hops;
+pub mod junit;
+pub mod markdown;
 pub mod out;
+pub mod page;
 pub mod paint;
+pub mod patch;
 pub mod plan;
 pub mod progress;
 pub mod rows;
+pub mod sarif;
 pub mod spinner;
 pub mod summary;
 pub mod svg;
+pub mod value;
 
 use std::time::Duration;
 
 pub use failure::Failure;
+pub use page::Page;
 pub use paint::Paint;
 
 /// `n` of something, with its plural.

@@ -3,9 +3,12 @@
 use pinfra_aws::catalog::KINDS;
 use pinfra_engine::diff::{Cause, FieldChange, Shown};
 use pinfra_engine::{Action, OnChange, Plan, Step};
-use serde_json::Value;
 
-use super::{Paint, count, duration};
+use super::value::{cut, inline, pair};
+use super::{Page, count, duration};
+
+/// Where the fields of a step begin.
+const INDENT: &str = "      ";
 
 /// How much of a plan is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub enum Detail {
 }
 
 /// The plan as text, a line or more for each step and a summary.
-pub fn draw(plan: &Plan, detail: Detail, paint: Paint) -> String {
+pub fn draw(plan: &Plan, detail: Detail, page: Page) -> String {
     if plan.is_empty() {
         return format!(
             "no changes: {} as the stack file says\n",
@@ -31,13 +34,14 @@ pub fn draw(plan: &Plan, detail: Detail, paint: Paint) -> String {
     let mut text = String::new();
     // The delete half of a replacement is told with its create half.
     for step in plan.steps.iter().filter(|step| !(step.replaces && step.action != Action::Create)) {
-        draw_step(step, detail, paint, &mut text);
+        draw_step(step, detail, page, &mut text);
     }
     text.push_str(&format!("\n{}\n", summary(plan)));
     text
 }
 
-fn draw_step(step: &Step, detail: Detail, paint: Paint, text: &mut String) {
+fn draw_step(step: &Step, detail: Detail, page: Page, text: &mut String) {
+    let paint = page.paint;
     let (sign, verb) = match (step.action, step.replaces) {
         (Action::Create, true) => (paint.bad("-/+"), "replace"),
         (Action::Create, false) => (paint.good("  +"), "create"),
@@ -51,35 +55,58 @@ fn draw_step(step: &Step, detail: Detail, paint: Paint, text: &mut String) {
     let lost = kind.map(|info| info.loses).filter(|lost| !lost.is_empty());
     let lost = lost.filter(|_| step.action == Action::Delete || step.replaces);
     let lost = lost.map(|lost| paint.bad(&format!(", with {lost}"))).unwrap_or_default();
-    text.push_str(&format!("{sign} {address}  {verb}{lost}: {}\n", step.reason));
+    text.push_str(&format!("{sign} {address}  {verb}{lost}: {}{}\n", step.reason, paint.faint(&usually(step))));
     let is_new = step.action == Action::Create && !step.replaces;
     if is_new && detail == Detail::Changes {
         return;
     }
     let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0).min(40);
     for change in &step.changes {
-        text.push_str(&format!("      {:width$}  {}", change.path, values(change, is_new)));
-        if !is_new {
-            text.push_str(&paint.faint(&format!("  ({}, {})", cost(change.on_change), cause(change.cause))));
+        let why =
+            if is_new { String::new() } else { format!("  ({}, {})", cost(change.on_change), cause(change.cause)) };
+        let taken = INDENT.len() + width.max(change.path.chars().count()) + 2 + why.chars().count();
+        text.push_str(&format!("{INDENT}{:width$}", change.path));
+        let why = paint.faint(&why);
+        match values(change, is_new, page.room_after(taken)) {
+            Some(values) => text.push_str(&format!("  {values}{why}\n")),
+            None => {
+                let room = page.room_after(INDENT.len() + 4).map(|room| 2 * room);
+                let (before, after) = pair(&shown(&change.before), &shown(&change.after), room);
+                text.push_str(&format!("{why}\n{INDENT}  - {before}\n{INDENT}  + {after}\n"));
+            }
         }
-        text.push('\n');
     }
 }
 
-fn values(change: &FieldChange, is_new: bool) -> String {
-    if is_new { shown(&change.after) } else { format!("{} → {}", shown(&change.before), shown(&change.after)) }
+/// How long it takes on AWS, where it takes long enough to say so.
+fn usually(step: &Step) -> String {
+    if step.usual.is_zero() { String::new() } else { format!("  (usually {})", duration(step.usual)) }
+}
+
+/// Both values on one line, where there is room for them.
+fn values(change: &FieldChange, is_new: bool, room: Option<usize>) -> Option<String> {
+    if is_new {
+        return Some(cut(&shown(&change.after), room));
+    }
+    let both = format!("{} → {}", shown(&change.before), shown(&change.after));
+    room.is_none_or(|room| both.chars().count() <= room).then_some(both)
 }
 
 fn shown(value: &Shown) -> String {
     match value {
-        Shown::Value(Value::String(text)) => format!("{text:?}"),
-        Shown::Value(value) => value.to_string(),
+        Shown::Value(value) => inline(value),
         Shown::Absent => "(none)".to_owned(),
-        Shown::Unknown(reference) => {
-            format!("(known once {} is made)", reference.split('#').next().unwrap_or_default())
+        Shown::Unknown(source) => {
+            format!("(known once {} is made)", source_of(source))
         }
         Shown::Secret => "(from the environment)".to_owned(),
     }
+}
+
+/// The resource that a value waits for: `kind.name#output`, or a text with `<kind.name#output>` in it.
+fn source_of(source: &str) -> &str {
+    let reference = source.split_once('<').map_or(source, |(_, rest)| rest);
+    reference.split('#').next().unwrap_or_default()
 }
 
 fn cost(on_change: OnChange) -> &'static str {
@@ -113,4 +140,75 @@ pub fn summary(plan: &Plan) -> String {
     let unchanged =
         if plan.unchanged > 0 { format!("; {} unchanged", count(plan.unchanged, "resource")) } else { String::new() };
     format!("{}{unchanged}; usually {} on AWS", parts.join(", "), duration(plan.usual_duration()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pinfra_engine::Address;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::report::Paint;
+
+    fn step(kind: &str, action: Action, changes: Vec<FieldChange>) -> Step {
+        Step {
+            address: Address::new(kind, "x"),
+            action,
+            replaces: false,
+            reason: "inputs differ".to_owned(),
+            changes,
+            needs: Vec::new(),
+            usual: Duration::from_secs(1500),
+            id: None,
+            inputs: Value::Null,
+            secrets: Default::default(),
+            live: None,
+            recorded_needs: Vec::new(),
+            declared_at: String::new(),
+        }
+    }
+
+    fn change(path: &str, before: Shown, after: Shown) -> FieldChange {
+        FieldChange { path: path.to_owned(), before, after, on_change: OnChange::Update, cause: Cause::Drift }
+    }
+
+    fn drawn(steps: Vec<Step>, columns: Option<usize>) -> String {
+        let plan = Plan { steps, ..Plan::default() };
+        draw(&plan, Detail::Fields, Page { paint: Paint::OFF, columns })
+    }
+
+    #[test]
+    fn a_step_says_what_why_at_which_cost_and_how_long() {
+        let changes = vec![change("brokers", Shown::Value(json!(3)), Shown::Value(json!(6)))];
+        insta::assert_snapshot!(drawn(vec![step("msk/cluster", Action::Update, changes)], Some(100)), @r"
+          ~ msk/cluster.x  update: inputs differ  (usually 25 min)
+              brokers  3 → 6  (in place, changed outside of pinfra)
+
+        1 to update; usually 25 min on AWS
+        ");
+    }
+
+    #[test]
+    fn long_values_are_cut_at_the_page_and_whole_without_one() {
+        let long = |end: &str| Shown::Value(json!({"Statement": [format!("{}{end}", "a".repeat(300))]}));
+        let steps = || vec![step("iam/role_policy", Action::Update, vec![change("policy", long("old"), long("new"))])];
+        let cut = drawn(steps(), Some(80));
+        assert!(cut.lines().all(|line| line.chars().count() <= 80), "{cut}");
+        assert!(cut.contains("old\"] }") && cut.contains("new\"] }"), "{cut}");
+        assert!(drawn(steps(), None).contains(&"a".repeat(300)));
+    }
+
+    #[test]
+    fn references_are_never_shown_as_they_are_kept() {
+        let value =
+            json!({"a": [{"$join": [{"$ref": "s3/bucket.lake#arn"}, "/*"]}], "b": {"$ref": "s3/bucket.lake#name"}});
+        let unknown = Shown::Unknown("<msk/cluster.cluster#topics_arn>/pin".to_owned());
+        let changes = vec![change("policy", Shown::Absent, Shown::Value(value)), change("arn", Shown::Absent, unknown)];
+        let drawn = drawn(vec![step("iam/role_policy", Action::Create, changes)], None);
+        assert!(!drawn.contains('$'), "{drawn}");
+        assert!(drawn.contains(r#""a": ["<arn of s3/bucket.lake>/*"], "b": <name of s3/bucket.lake>"#), "{drawn}");
+        assert!(drawn.contains("(known once msk/cluster.cluster is made)"), "{drawn}");
+    }
 }

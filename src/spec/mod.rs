@@ -19,6 +19,7 @@ mod client;
 mod cluster;
 mod combinations;
 mod connector;
+pub(crate) mod edit;
 mod environment;
 mod fields;
 mod lake;

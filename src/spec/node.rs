@@ -20,8 +20,10 @@ pub(super) struct Node {
     pub(super) data: Data,
     /// Where it is used: of an alias, where the `*` is.
     pub(super) place: Place,
-    /// Where it is written.
-    defined: Place,
+    /// Where it is written. A block mapping or list has no width there, one in brackets begins with its bracket.
+    pub(super) defined: Place,
+    /// Whether it is written elsewhere than it is used: an alias, or merged in.
+    pub(super) borrowed: bool,
 }
 
 /// What a node holds.
@@ -110,7 +112,8 @@ fn settle_places(node: &mut Node, key: Option<Place>) {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<Data>::deserialize(deserializer)?;
-        Ok(Node { data: spanned.value, place: place(&spanned.referenced), defined: place(&spanned.defined) })
+        let (place, defined) = (place(&spanned.referenced), place(&spanned.defined));
+        Ok(Node { data: spanned.value, place, defined, borrowed: place != defined })
     }
 }
 

@@ -5,8 +5,10 @@
 mod anywhere;
 mod change;
 mod chaos;
+mod ci_templates;
 mod client_machine;
 mod deployed_worker;
+mod drift;
 mod faults;
 mod interrupted;
 mod kafka;

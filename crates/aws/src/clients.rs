@@ -1,5 +1,6 @@
 //! The SDK clients of one account and region, found as any SDK program finds them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -10,7 +11,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use pinfra_engine::{CloudError, ErrorKind};
 
 use crate::error::{classify, unreachable_endpoint};
+use crate::look::Look;
 use crate::meter::Meter;
+use crate::readonly::only_reads;
 use crate::retries::Refusals;
 
 /// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
@@ -113,6 +116,8 @@ pub struct Clients {
     pub apis: Option<String>,
     /// What all clients are made of, for programs that make others.
     pub sdk: SdkConfig,
+    /// The lists that kinds share, where they are read once.
+    pub(crate) look: Option<Arc<Look>>,
 }
 
 impl Clients {
@@ -121,17 +126,32 @@ impl Clients {
     pub async fn connect(connection: &Connection) -> Result<Clients, CloudError> {
         let meter = Meter::new(std::env::var_os(KEEP_RATES).is_some());
         let config = config(connection, &meter).await;
-        let region = connection.region.clone();
-        let account = match tokio::time::timeout(FIRST_LOOK, first_look(&config, connection, &meter)).await {
-            Ok(looked) => looked?,
-            Err(_) => {
-                let message = format!("no answer within {} s in region `{region}`", FIRST_LOOK.as_secs_f32());
-                let error = CloudError::new(ErrorKind::Unreachable, "sts:GetCallerIdentity", message);
-                return Err(error.with_hint(format!(
-                    "check the network and that `{region}` is a region of your account; a proxy or a firewall may hold the request"
-                )));
-            }
-        };
+        let account = account(&config, connection, &meter).await?;
+        Ok(Clients::of(config, connection, meter, account))
+    }
+
+    /// The same with clients that cannot write: what is no read ends before it leaves.
+    pub async fn connect_read_only(connection: &Connection) -> Result<Clients, CloudError> {
+        let mut clients = Clients::read_only(connection, "").await;
+        clients.account = clients.ask_account(connection).await?;
+        Ok(clients)
+    }
+
+    /// Clients that cannot write, before it is known who the caller is: `account` is the one that is expected, and
+    /// [`Clients::ask_account`] tells the one that it is.
+    pub async fn read_only(connection: &Connection, account: &str) -> Clients {
+        let meter = Meter::new(std::env::var_os(KEEP_RATES).is_some());
+        let config = config(connection, &meter).await;
+        let reading = config.into_builder().http_client(only_reads(meter.http_client())).build();
+        Clients::of(reading, connection, meter, account.to_owned())
+    }
+
+    /// The account of the caller. What is wrong with credentials, region or endpoint is said within five seconds.
+    pub async fn ask_account(&self, connection: &Connection) -> Result<String, CloudError> {
+        account(&self.sdk, connection, &self.meter).await
+    }
+
+    fn of(config: SdkConfig, connection: &Connection, meter: Meter, account: String) -> Clients {
         macro_rules! client {
             ($sdk:ident) => {
                 $sdk::Client::from_conf(
@@ -142,7 +162,7 @@ impl Clients {
                 )
             };
         }
-        Ok(Clients {
+        Clients {
             apigateway: client!(aws_sdk_apigateway),
             ec2: client!(aws_sdk_ec2),
             iam: client!(aws_sdk_iam),
@@ -153,11 +173,12 @@ impl Clients {
             ssm: client!(aws_sdk_ssm),
             tagging: client!(aws_sdk_resourcegroupstagging),
             meter,
-            region,
+            region: connection.region.clone(),
             account,
             apis: connection.apis.clone(),
             sdk: config,
-        })
+            look: None,
+        }
     }
 }
 
@@ -180,6 +201,19 @@ async fn config(connection: &Connection, meter: &Meter) -> SdkConfig {
         .retry_config(retries.with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(timeouts)
         .build()
+}
+
+/// The account of the caller, or what is wrong, soon enough for a person who waits.
+async fn account(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
+    if let Ok(looked) = tokio::time::timeout(FIRST_LOOK, first_look(config, connection, meter)).await {
+        return looked;
+    }
+    let region = &connection.region;
+    let message = format!("no answer within {} s in region `{region}`", FIRST_LOOK.as_secs_f32());
+    let error = CloudError::new(ErrorKind::Unreachable, "sts:GetCallerIdentity", message);
+    Err(error.with_hint(format!(
+        "check the network and that `{region}` is a region of your account; a proxy or a firewall may hold the request"
+    )))
 }
 
 /// Who the caller is: the account.

@@ -12,14 +12,17 @@ pub mod ec2;
 pub mod error;
 pub mod iam;
 pub mod kinesis;
+mod look;
 pub mod meter;
 pub mod msk;
 pub mod msk_connect;
 pub mod policy;
+mod readonly;
 mod retries;
 pub mod s3;
 pub mod state;
 pub mod tags;
+pub mod unmanaged;
 pub mod wait;
 pub mod worker;
 

@@ -148,10 +148,12 @@ struct Shared {
 }
 
 /// What the interceptor tells the connector about a request.
-#[derive(Clone)]
-struct Operation {
-    service: String,
-    name: String,
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    /// As the SDK's metadata names it, such as `API Gateway`.
+    pub(crate) service: String,
+    /// Such as `GetResources`.
+    pub(crate) name: String,
 }
 
 impl Meter {

@@ -1,6 +1,7 @@
 //! Ownership tags: how a resource says which stack it belongs to, and how a stack finds what it owns.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use pinfra_engine::resource::{ADDRESS_TAG as ADDRESS, STACK_TAG as STACK};
@@ -8,9 +9,13 @@ use pinfra_engine::{Address, Catalog, CloudError, ErrorKind, Owner};
 
 use crate::clients::Clients;
 use crate::error::classify;
+use crate::look::Look;
 
 /// How many ARNs one GetResources call takes (API reference, `ResourceARNList`).
 const ARNS_IN_A_CALL: usize = 100;
+
+/// The largest page of GetResources (API reference, `ResourcesPerPage`).
+const RESOURCES_ON_A_PAGE: i32 = 100;
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -53,6 +58,36 @@ pub async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<Strin
     let mut found = HashMap::new();
     for page in pinfra_engine::resource::many(pages.collect()).await {
         for mapping in page?.resource_tag_mapping_list.unwrap_or_default() {
+            let tags = mapping.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+            found.insert(mapping.resource_arn.unwrap_or_default(), tags);
+        }
+    }
+    Ok(found)
+}
+
+/// What carries a stack's tag, with all its tags, by ARN.
+pub(crate) type Tagged = HashMap<String, Tags>;
+
+/// The tags under `arn` as the list of what is tagged has them. `None` where this is no look, where the list is not for us,
+/// and for what it does not have: who wants to know asks the service itself.
+pub(crate) async fn listed(clients: &Clients, arn: &str) -> Option<Tags> {
+    tagged(clients).await.ok()??.get(arn).cloned()
+}
+
+/// What carries the stack's tag, where this is a look.
+pub(crate) async fn tagged(clients: &Clients) -> Result<Option<Arc<Tagged>>, CloudError> {
+    let Some(look) = &clients.look else { return Ok(None) };
+    look.tagged.get("", || tagged_of(clients, look)).await.map(Some)
+}
+
+async fn tagged_of(clients: &Clients, look: &Look) -> Result<Tagged, CloudError> {
+    let filter = TagFilter::builder().key(STACK).values(&look.stack).build();
+    let request = clients.tagging.get_resources().tag_filters(filter).resources_per_page(RESOURCES_ON_A_PAGE);
+    let mut pages = request.into_paginator().send();
+    let mut found = Tagged::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| classify("tag:GetResources", &error))?;
+        for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
             let tags = mapping.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
             found.insert(mapping.resource_arn.unwrap_or_default(), tags);
         }

@@ -133,7 +133,7 @@ fn shown(value: Option<&Value>, secret: bool) -> Shown {
 }
 
 /// The value at a dotted path. Keys may hold dots themselves (tags do), so the longest key that fits is taken.
-fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
         return Some(value);
     }

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod call;
 pub mod diff;
+pub mod drift;
 pub mod error;
 pub mod event;
 pub mod execute;
@@ -26,6 +27,7 @@ pub mod value;
 
 pub use address::Address;
 pub use call::Call;
+pub use drift::{Drift, Finding, What};
 pub use error::{CloudError, ErrorKind};
 pub use event::Event;
 pub use execute::{Options, Outcome, Parked, execute};

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use crate::call::Call;
+use crate::drift::Hints;
 use crate::value::with_secrets_of;
 use crate::{CloudError, ErrorKind};
 
@@ -132,6 +133,8 @@ pub trait Resource: Send + Sync + 'static {
     const REFUSED: Option<Refused<Self::Inputs, Self::Outputs>> = None;
     /// Tells what of a live object is compared, where that is not all of its inputs.
     const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
+    /// How drift tells what differs.
+    const DRIFT: Hints = Hints { members: &[], works: &[] };
     /// What a stack asks for.
     type Inputs: Serialize + DeserializeOwned + Send + Sync;
     /// What the cloud answers besides.
@@ -208,6 +211,8 @@ pub trait Kind: Send + Sync {
     fn info(&self) -> &'static KindInfo;
     /// See [`Resource::CHANGING_OUTPUTS`].
     fn changing_outputs(&self) -> &'static [&'static str];
+    /// See [`Resource::DRIFT`].
+    fn hints(&self) -> Hints;
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
     /// See [`Resource::REFUSED`]; nothing where `live` or `new` cannot be read.
@@ -264,6 +269,10 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn changing_outputs(&self) -> &'static [&'static str] {
         R::CHANGING_OUTPUTS
+    }
+
+    fn hints(&self) -> Hints {
+        R::DRIFT
     }
 
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String> {

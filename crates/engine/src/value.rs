@@ -180,6 +180,21 @@ pub fn resolve(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> R
     })
 }
 
+/// `value` with every reference replaced that `lookup` knows; the others stay.
+pub(crate) fn resolve_known(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> Value {
+    match value {
+        Value::Object(map) => match as_reference(value) {
+            Some(reference) => lookup(&reference).unwrap_or_else(|| value.clone()),
+            None => {
+                let resolved = map.iter().map(|(key, inner)| (key.clone(), resolve_known(inner, lookup)));
+                join_known(Value::Object(resolved.collect()))
+            }
+        },
+        Value::Array(items) => Value::Array(items.iter().map(|inner| resolve_known(inner, lookup)).collect()),
+        other => other.clone(),
+    }
+}
+
 /// `inputs` as state may hold them: each secret is replaced by a hash that only the same value under the same
 /// `salt` (the state's lineage) has.
 pub fn redact(inputs: &Value, secrets: &BTreeSet<String>, salt: &str) -> Value {
@@ -219,6 +234,11 @@ fn replace_at(value: &Value, path: &str, at: &BTreeSet<String>, with: &dyn Fn(&s
         ),
         other => other.clone(),
     }
+}
+
+/// Whether this is what state holds in the place of `live`, which stands at `path`.
+pub(crate) fn is_hash_of(recorded: &Value, path: &str, live: &Value, salt: &str) -> bool {
+    recorded.get(SECRET).and_then(Value::as_str) == Some(hash(path, live, salt).as_str())
 }
 
 /// Keyed, so that a short secret cannot be found by hashing guesses once and comparing with many states.

@@ -290,3 +290,21 @@ async fn a_simulation_tells_what_would_be_allowed() {
     assert!(answer.text.contains("<EvalDecision>allowed</EvalDecision>"), "{answer:?}");
     assert!(answer.text.contains("<EvalDecision>implicitDeny</EvalDecision>"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn one_listing_has_roles_with_all_that_hangs_on_them() {
+    let test = TestCloud::start();
+    let _keys = session(&test, "r", &json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})).await;
+    let arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+    done(&test, &format!("Action=AttachRolePolicy&RoleName=r&PolicyArn={arn}")).await;
+    done(&test, "Action=TagRole&RoleName=r&Tags.member.1.Key=k&Tags.member.1.Value=v").await;
+    done(&test, "Action=CreateInstanceProfile&InstanceProfileName=machine").await;
+    done(&test, "Action=AddRoleToInstanceProfile&InstanceProfileName=machine&RoleName=r").await;
+    let answer = done(&test, "Action=GetAccountAuthorizationDetails&Filter.member.1=Role&MaxItems=10").await;
+    let role = answer.element("RoleDetailList");
+    for part in ["<PolicyName>p</PolicyName>", "s3%3AGetObject", arn, "<Key>k</Key>", "<InstanceProfileName>machine<"] {
+        assert!(role.contains(part), "{part}: {role}");
+    }
+    assert!(!role.contains("MaxSessionDuration"), "AWS leaves it out: {role}");
+    refused(&test, "Action=GetAccountAuthorizationDetails", 400, "InvalidInput", "set Filter").await;
+}

@@ -1,6 +1,7 @@
 //! Collects what expanding needs beside the stack file: files that it names, the program that is deployed, what it says
 //! exists, and the one secret that is made here.
 
+mod deployed;
 mod existing;
 mod files;
 mod plugin;
@@ -14,6 +15,7 @@ use super::context::Context;
 use crate::expand::{Facts, SourceFile};
 use crate::report::Failure;
 use crate::spec::{EventSource, Stack, Target};
+pub(super) use deployed::deployed;
 use files::{absolute, hash_of, read_text};
 
 /// The facts of this stack at `place`.

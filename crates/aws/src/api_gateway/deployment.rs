@@ -10,10 +10,12 @@
 
 use std::time::Duration;
 
+use aws_sdk_apigateway::types::Deployment as SdkDeployment;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::listing::deployments;
 use super::sending::sent_once;
 use crate::clients::Clients;
 use crate::error::classify;
@@ -78,19 +80,12 @@ impl Deployment {
 
 /// Deployments of an API that are ours.
 pub(super) async fn ours(clients: &Clients, api: &str) -> Result<Vec<Ours>, CloudError> {
-    let mut found = Vec::new();
-    let mut pages = clients.apigateway.get_deployments().rest_api_id(api).into_paginator().page_size(500).send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| classify("apigateway:GetDeployments", &error))?;
-        for deployment in page.items.unwrap_or_default() {
-            let (number, hash) = match deployment.description.as_deref().and_then(read_description) {
-                Some((number, hash)) => (number, hash.to_owned()),
-                None => continue,
-            };
-            found.push(Ours { id: deployment.id.unwrap_or_default(), number, hash });
-        }
-    }
-    Ok(found)
+    let all = deployments(clients, api).await?;
+    let ours = |deployment: &SdkDeployment| {
+        let (number, hash) = read_description(deployment.description()?)?;
+        Some(Ours { id: deployment.id.clone().unwrap_or_default(), number, hash: hash.to_owned() })
+    };
+    Ok(all.iter().filter_map(ours).collect())
 }
 
 /// Deletes a deployment unless a stage serves it. Returns whether it is gone.
@@ -111,7 +106,8 @@ fn describe(number: u64, hash: &str) -> String {
     format!("pinfra deployment {number} of document {hash}")
 }
 
-fn read_description(description: &str) -> Option<(u64, &str)> {
+/// The number and the hash in the description of a deployment of ours.
+pub(crate) fn read_description(description: &str) -> Option<(u64, &str)> {
     let (number, hash) = description.strip_prefix("pinfra deployment ")?.split_once(" of document ")?;
     Some((number.parse().ok()?, hash))
 }

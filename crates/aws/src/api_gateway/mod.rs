@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod deployment;
 pub mod document;
+pub(crate) mod listing;
 mod live;
 mod names;
 mod openapi;

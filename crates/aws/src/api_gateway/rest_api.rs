@@ -9,7 +9,8 @@ use std::time::Duration;
 use aws_sdk_apigateway::config::Builder;
 use aws_sdk_apigateway::config::retry::RetryConfig;
 use aws_sdk_apigateway::primitives::Blob;
-use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PutMode};
+use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PutMode, Resource as SdkResource};
+use pinfra_engine::drift::Hints;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,7 @@ impl RestApi {
         Ok(None)
     }
 
-    async fn document(&self, id: &str, binary_media_types: Vec<String>) -> Result<Document, CloudError> {
+    async fn resources(&self, id: &str) -> Result<Vec<SdkResource>, CloudError> {
         let client = &self.clients.apigateway;
         let mut resources = Vec::new();
         let mut pages = client.get_resources().rest_api_id(id).embed("methods").into_paginator().page_size(PAGE).send();
@@ -91,23 +92,30 @@ impl RestApi {
             let page = page.map_err(|error| classify("apigateway:GetResources", &error))?;
             resources.extend(page.items.unwrap_or_default());
         }
-        let validators = client.get_request_validators().rest_api_id(id).limit(PAGE).send().await;
-        let validators = validators.map_err(|error| classify("apigateway:GetRequestValidators", &error))?;
-        let models = client.get_models().rest_api_id(id).limit(PAGE).send().await;
-        let models = models.map_err(|error| classify("apigateway:GetModels", &error))?;
-        Ok(live::document(
-            binary_media_types,
-            resources,
-            validators.items.unwrap_or_default(),
-            models.items.unwrap_or_default(),
-        ))
+        Ok(resources)
     }
 
     async fn describe(&self, id: &str) -> Result<Live<RestApiInputs, RestApiOutputs>, CloudError> {
-        let found = self.clients.apigateway.get_rest_api().rest_api_id(id).send().await;
+        let client = &self.clients.apigateway;
+        let parts = async {
+            futures::join!(
+                client.get_rest_api().rest_api_id(id).send(),
+                self.resources(id),
+                client.get_request_validators().rest_api_id(id).limit(PAGE).send(),
+                client.get_models().rest_api_id(id).limit(PAGE).send(),
+            )
+        };
+        let (found, resources, validators, models) = Box::pin(parts).await;
         let found = found.map_err(|error| classify("apigateway:GetRestApi", &error))?;
+        let validators = validators.map_err(|error| classify("apigateway:GetRequestValidators", &error))?;
+        let models = models.map_err(|error| classify("apigateway:GetModels", &error))?;
         let types = found.endpoint_configuration.and_then(|endpoint| endpoint.types).unwrap_or_default();
-        let document = self.document(id, found.binary_media_types.unwrap_or_default()).await?;
+        let document = live::document(
+            found.binary_media_types.unwrap_or_default(),
+            resources?,
+            validators.items.unwrap_or_default(),
+            models.items.unwrap_or_default(),
+        );
         let inputs = RestApiInputs {
             name: found.name.unwrap_or_default(),
             description: found.description.unwrap_or_default(),
@@ -179,6 +187,9 @@ impl Resource for RestApi {
         // One API may be deleted in thirty seconds (API Gateway quotas).
         usual_delete: Duration::from_secs(15),
     };
+
+    const DRIFT: Hints =
+        Hints { members: &["document.paths.*.*", "document.models.*", "document.validators.*"], works: &[] };
 
     type Inputs = RestApiInputs;
     type Outputs = RestApiOutputs;

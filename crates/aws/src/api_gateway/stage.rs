@@ -4,19 +4,21 @@
 //! new deployment, it deletes those of ours that nothing serves any more. Logs are off: they would go out under a
 //! role that all of an account's APIs share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
+use pinfra_engine::drift::Hints;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::deployment::{delete_unserved, ours};
+use super::listing::stages;
 use super::names;
 use super::sending::{escaped, patch};
 use crate::clients::{Clients, partition};
-use crate::error::classify;
+use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::through_conflicts;
 
@@ -71,6 +73,9 @@ impl Stage {
 
     async fn describe(&self, id: &str) -> Result<Option<Live<StageInputs, StageOutputs>>, CloudError> {
         let (api, name) = parts(id)?;
+        if let Some(listed) = self.listed(api, name).await? {
+            return Ok(Some(self.live(api, name, listed)));
+        }
         let found = match self.clients.apigateway.get_stage().rest_api_id(api).stage_name(name).send().await {
             Ok(found) => found,
             Err(error) => match classify("apigateway:GetStage", &error) {
@@ -78,10 +83,33 @@ impl Stage {
                 error => return Err(error),
             },
         };
+        let found = Served {
+            deployment: found.deployment_id,
+            method_settings: found.method_settings,
+            variables: found.variables,
+            tags: found.tags,
+        };
+        Ok(Some(self.live(api, name, found)))
+    }
+
+    /// The stage as the list has it, where this is a look.
+    async fn listed(&self, api: &str, name: &str) -> Result<Option<Served>, CloudError> {
+        // An API that is gone has no list, and the stage itself says so.
+        let stages = unless_gone(stages(&self.clients, api).await)?.flatten();
+        let found = stages.as_ref().and_then(|stages| stages.iter().find(|stage| stage.stage_name() == Some(name)));
+        Ok(found.cloned().map(|stage| Served {
+            deployment: stage.deployment_id,
+            method_settings: stage.method_settings,
+            variables: stage.variables,
+            tags: stage.tags,
+        }))
+    }
+
+    fn live(&self, api: &str, name: &str, found: Served) -> Live<StageInputs, StageOutputs> {
         let settings = found.method_settings.unwrap_or_default().remove(ALL_METHODS);
         let inputs = StageInputs {
             rest_api: Input::Known(api.to_owned()),
-            deployment: Input::Known(found.deployment_id.unwrap_or_default()),
+            deployment: Input::Known(found.deployment.unwrap_or_default()),
             name: name.to_owned(),
             throttle_rate: settings.as_ref().map(|settings| settings.throttling_rate_limit),
             throttle_burst: settings.as_ref().map(|settings| settings.throttling_burst_limit),
@@ -99,7 +127,7 @@ impl Stage {
             arn: self.arn(api, name),
             methods_arn: self.methods_arn(api, name),
         };
-        Ok(Some(Live { inputs, outputs }))
+        Live { inputs, outputs }
     }
 
     fn methods_arn(&self, api: &str, name: &str) -> String {
@@ -135,6 +163,14 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// A stage, whichever call has told of it.
+struct Served {
+    deployment: Option<String>,
+    method_settings: Option<HashMap<String, MethodSetting>>,
+    variables: Option<HashMap<String, String>>,
+    tags: Option<HashMap<String, String>>,
 }
 
 /// The patches that lead from `old` to `new`, tags apart.
@@ -204,6 +240,8 @@ impl Resource for Stage {
         usual_update: Duration::from_secs(2),
         usual_delete: Duration::from_secs(1),
     };
+
+    const DRIFT: Hints = Hints { members: &[], works: &["deployment"] };
 
     type Inputs = StageInputs;
     type Outputs = StageOutputs;

@@ -7,11 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_apigateway::types::{ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings};
+use aws_sdk_apigateway::types::{
+    ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings, UsagePlan as SdkPlan,
+};
+use pinfra_engine::drift::Hints;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::listing::plans;
 use super::names;
 use super::sending::{patch, sent_once};
 use crate::clients::Clients;
@@ -116,9 +120,8 @@ impl UsagePlan {
     }
 
     async fn describe(&self, id: &str) -> Result<Live<UsagePlanInputs, UsagePlanOutputs>, CloudError> {
-        let found = self.clients.apigateway.get_usage_plan().usage_plan_id(id).send().await;
-        let found = found.map_err(|error| classify("apigateway:GetUsagePlan", &error))?;
-        let keys = self.keys(id).await?;
+        let (found, keys) = Box::pin(async { futures::join!(self.plan(id), self.keys(id)) }).await;
+        let (found, keys) = (found?, keys?);
         let stages = found.api_stages.unwrap_or_default().into_iter();
         let mut stages: Vec<(String, String)> =
             stages.map(|on| (on.api_id.unwrap_or_default(), on.stage.unwrap_or_default())).collect();
@@ -138,6 +141,25 @@ impl UsagePlan {
             tags: found.tags.unwrap_or_default().into_iter().collect(),
         };
         Ok(Live { inputs, outputs: UsagePlanOutputs { id: id.to_owned(), name } })
+    }
+
+    /// The plan as the list has it, where this is a look and it is in it.
+    async fn plan(&self, id: &str) -> Result<SdkPlan, CloudError> {
+        let plans = plans(&self.clients).await?;
+        let listed = plans.as_ref().and_then(|plans| plans.iter().find(|plan| plan.id() == Some(id)));
+        if let Some(listed) = listed {
+            return Ok(listed.clone());
+        }
+        let found = self.clients.apigateway.get_usage_plan().usage_plan_id(id).send().await;
+        let found = found.map_err(|error| classify("apigateway:GetUsagePlan", &error))?;
+        Ok(SdkPlan::builder()
+            .set_name(found.name)
+            .set_description(found.description)
+            .set_api_stages(found.api_stages)
+            .set_throttle(found.throttle)
+            .set_quota(found.quota)
+            .set_tags(found.tags)
+            .build())
     }
 
     async fn patch(&self, id: &str, patches: &[PatchOperation]) -> Result<(), CloudError> {
@@ -251,6 +273,8 @@ impl Resource for UsagePlan {
         usual_update: Duration::from_secs(5),
         usual_delete: Duration::from_secs(5),
     };
+
+    const DRIFT: Hints = Hints { members: &["stages", "keys"], works: &[] };
 
     type Inputs = UsagePlanInputs;
     type Outputs = UsagePlanOutputs;

@@ -10,7 +10,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
     AttributeValue, BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
     Instance as SdkInstance, InstanceAttributeName, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
-    InstanceStateName, InstanceType, ResourceType, VolumeType,
+    InstanceStateName, InstanceType, ResourceType, Volume, VolumeType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -82,6 +82,9 @@ pub struct InstanceOutputs {
     pub public_ip: Option<String>,
     /// The image that it was made from.
     pub image_id: String,
+    /// Why it does not work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -116,37 +119,8 @@ impl Instance {
 
     async fn live(&self, found: &SdkInstance) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
         let id = found.instance_id().unwrap_or_default().to_owned();
-        let (user_data, encrypted) = futures::try_join!(self.user_data(&id), self.encrypted(found))?;
-        let mut tags = from_sdk(found.tags());
-        let image_id = found.image_id().unwrap_or_default().to_owned();
-        let mut groups: Vec<String> =
-            found.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
-        groups.sort();
-        let profile = found.iam_instance_profile().and_then(|profile| profile.arn());
-        let profile = profile.and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
-        let options = found.metadata_options();
-        let subnet = tags.remove(SUBNET_TAG).and(found.subnet_id()).map(str::to_owned);
-        let inputs = InstanceInputs {
-            name: tags.remove(NAME_TAG).unwrap_or_default(),
-            image: tags.remove(IMAGE_TAG).unwrap_or_else(|| image_id.clone()),
-            instance_type: found.instance_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-            subnet,
-            security_groups: groups.into_iter().map(Input::Known).collect(),
-            profile: Input::Known(profile.to_owned()),
-            key: found.key_name().map(|name| Input::Known(name.to_owned())),
-            user_data,
-            metadata_tokens_required: options.and_then(|options| options.http_tokens())
-                == Some(&HttpTokensState::Required),
-            encrypted,
-            tags,
-        };
-        let outputs = InstanceOutputs {
-            id,
-            private_ip: found.private_ip_address().unwrap_or_default().to_owned(),
-            public_ip: found.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
-            image_id,
-        };
-        Ok(Live { inputs, outputs })
+        let (user_data, volumes) = futures::try_join!(self.user_data(&id), self.volumes(&id))?;
+        Ok(live(found, user_data, &volumes))
     }
 
     async fn user_data(&self, id: &str) -> Result<String, CloudError> {
@@ -158,28 +132,25 @@ impl Instance {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    async fn encrypted(&self, found: &SdkInstance) -> Result<bool, CloudError> {
-        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
-        let volume = match root_volume(found) {
-            None if pending => self.root_volume_of_new(found.instance_id().unwrap_or_default()).await?,
-            volume => volume,
-        };
-        let Some(volume) = volume else { return Ok(false) };
-        let answer = self.clients.ec2.describe_volumes().volume_ids(volume).send().await;
-        let answer = answer.map_err(|error| classify("ec2:DescribeVolumes", &error))?;
-        Ok(answer.volumes().first().and_then(|volume| volume.encrypted()) == Some(true))
+    /// The volumes that a machine has.
+    async fn volumes(&self, id: &str) -> Result<Vec<Volume>, CloudError> {
+        let request = self.clients.ec2.describe_volumes().filters(filter("attachment.instance-id", id));
+        let answer = request.send().await.map_err(|error| classify("ec2:DescribeVolumes", &error))?;
+        Ok(answer.volumes.unwrap_or_default())
     }
 
-    /// The root volume of a machine that a run has left as it was being made: for some seconds it has none, and would seem to
-    /// have to be replaced for that.
-    async fn root_volume_of_new(&self, id: &str) -> Result<Option<String>, CloudError> {
+    /// A machine that a run has left as it was being made, once it has its root volume: for some seconds it has none, and
+    /// would seem to have to be replaced for that.
+    async fn with_root_volume(&self, id: &str) -> Result<Option<SdkInstance>, CloudError> {
         let call = Call::silent(Address::new(Self::INFO.kind, id));
         wait_until(&call, &format!("waiting for the root volume of {id}"), VOLUME_PACE, || async {
             let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else {
                 return Ok(Look::Ready(None));
             };
-            Ok(root_volume(&found)
-                .map_or(Look::Pending("without a root volume".to_owned()), |id| Look::Ready(Some(id))))
+            if root_volume(&found).is_none() {
+                return Ok(Look::Pending("without a root volume".to_owned()));
+            }
+            Ok(Look::Ready(Some(found)))
         })
         .await
     }
@@ -332,6 +303,53 @@ impl Instance {
     }
 }
 
+/// A machine with what is told of it elsewhere.
+fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<InstanceInputs, InstanceOutputs> {
+    let id = found.instance_id().unwrap_or_default().to_owned();
+    let mut tags = from_sdk(found.tags());
+    let image_id = found.image_id().unwrap_or_default().to_owned();
+    let mut groups: Vec<String> =
+        found.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
+    groups.sort();
+    let profile = found.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile = profile.and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+    let options = found.metadata_options();
+    let subnet = tags.remove(SUBNET_TAG).and(found.subnet_id()).map(str::to_owned);
+    let inputs = InstanceInputs {
+        name: tags.remove(NAME_TAG).unwrap_or_default(),
+        image: tags.remove(IMAGE_TAG).unwrap_or_else(|| image_id.clone()),
+        instance_type: found.instance_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+        subnet,
+        security_groups: groups.into_iter().map(Input::Known).collect(),
+        profile: Input::Known(profile.to_owned()),
+        key: found.key_name().map(|name| Input::Known(name.to_owned())),
+        user_data,
+        metadata_tokens_required: options.and_then(|options| options.http_tokens()) == Some(&HttpTokensState::Required),
+        encrypted: is_encrypted(found, volumes),
+        tags,
+    };
+    let outputs = InstanceOutputs {
+        id,
+        private_ip: found.private_ip_address().unwrap_or_default().to_owned(),
+        public_ip: found.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
+        image_id,
+        condition: condition(found),
+    };
+    Live { inputs, outputs }
+}
+
+/// What a machine is that does not run.
+fn condition(found: &SdkInstance) -> Option<String> {
+    let state = found.state()?.name()?;
+    (*state != InstanceStateName::Running).then(|| format!("the machine is {state}"))
+}
+
+/// Whether the root volume is encrypted.
+fn is_encrypted(found: &SdkInstance, volumes: &[Volume]) -> bool {
+    let root = root_volume(found);
+    volumes.iter().any(|volume| volume.volume_id() == root && volume.encrypted() == Some(true))
+}
+
 /// A profile that was just made is unknown to EC2 for some seconds ("Invalid IAM Instance Profile name", or ARN).
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
@@ -342,9 +360,9 @@ fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Loo
 }
 
 /// The id of the volume that the machine starts from.
-fn root_volume(found: &SdkInstance) -> Option<String> {
+fn root_volume(found: &SdkInstance) -> Option<&str> {
     let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
-    root?.ebs()?.volume_id().map(str::to_owned)
+    root?.ebs()?.volume_id()
 }
 
 fn tokens(required: bool) -> HttpTokensState {
@@ -403,6 +421,7 @@ impl Resource for Instance {
             ("private_ip", "its address in the VPC"),
             ("public_ip", "its public address, where it has one"),
             ("image_id", "the image that it was made from"),
+            ("condition", "why it does not work now, where that is so"),
         ],
         loses: "everything on its disk",
         usual_create: Duration::from_secs(40),
@@ -442,8 +461,15 @@ impl Resource for Instance {
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<InstanceInputs, InstanceOutputs>>, CloudError> {
-        let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else { return Ok(None) };
-        Ok(Some(Box::pin(self.live(&found)).await?))
+        let (found, user_data, volumes) =
+            Box::pin(async { futures::join!(self.describe(id), self.user_data(id), self.volumes(id)) }).await;
+        let Some(found) = found?.filter(|found| !is_leaving(found)) else { return Ok(None) };
+        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
+        if pending && root_volume(&found).is_none() {
+            let Some(found) = self.with_root_volume(id).await? else { return Ok(None) };
+            return Ok(Some(live(&found, user_data?, &self.volumes(id).await?)));
+        }
+        Ok(Some(live(&found, user_data?, &volumes?)))
     }
 
     async fn find(&self, new: &InstanceInputs) -> Result<Option<Found>, CloudError> {

@@ -39,6 +39,11 @@ fn owned(wanted: &Tags) -> Vec<Filter> {
     vec![filter(STACK_TAG), filter(ADDRESS_TAG)]
 }
 
+/// A filter for any of these values.
+fn filter_any(name: &str, values: &[String]) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+}
+
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }

@@ -9,20 +9,22 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkGroup, SecurityGroupRule, UserIdGroupPair,
 };
-use pinfra_engine::resource::Comparable;
+use pinfra_engine::drift::Hints;
+use pinfra_engine::resource::{Comparable, many};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Deserializer, Serialize};
-use tokio::sync::OnceCell;
 
 use super::network::{default_vpc, no_default_vpc};
-use super::{bring_tags, filter, from_sdk, held, specification};
+use super::{bring_tags, filter, filter_any, from_sdk, held, specification};
 use crate::clients::Clients;
 use crate::delete::delete_once_free;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
+/// The most values of a filter (EC2 API reference, `DescribeSecurityGroups`).
+const FILTER_VALUES: usize = 200;
 /// Interfaces that used the group can stay for minutes after their owner is gone.
 const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
 /// An instance of somebody else's that is on its way out, or a rule that is being removed, is gone by then.
@@ -115,24 +117,21 @@ pub struct SecurityGroupOutputs {
 #[derive(Clone, Debug)]
 pub struct SecurityGroup {
     clients: Clients,
-    default_vpc: OnceCell<Option<String>>,
 }
+
+type LiveGroup = Live<SecurityGroupInputs, SecurityGroupOutputs>;
 
 impl SecurityGroup {
     /// The kind, calling these clients.
     pub fn new(clients: &Clients) -> SecurityGroup {
-        SecurityGroup { clients: clients.clone(), default_vpc: OnceCell::new() }
-    }
-
-    async fn default_vpc(&self) -> Result<Option<String>, CloudError> {
-        self.default_vpc.get_or_try_init(|| default_vpc(&self.clients)).await.cloned()
+        SecurityGroup { clients: clients.clone() }
     }
 
     async fn vpc(&self, new: &SecurityGroupInputs) -> Result<String, CloudError> {
         if let Some(vpc) = &new.vpc {
             return Ok(vpc.clone());
         }
-        self.default_vpc().await?.ok_or_else(no_default_vpc)
+        default_vpc(&self.clients).await?.ok_or_else(no_default_vpc)
     }
 
     async fn describe(&self, id: &str) -> Result<Option<SdkGroup>, CloudError> {
@@ -141,32 +140,43 @@ impl SecurityGroup {
         Ok(answer.and_then(|answer| answer.security_groups?.into_iter().next()))
     }
 
-    async fn rules(&self, id: &str) -> Result<Vec<(String, Rule)>, CloudError> {
-        let request = self.clients.ec2.describe_security_group_rules().filters(filter("group-id", id));
+    /// The rules of these groups.
+    async fn rules_of(&self, ids: &[String]) -> Result<Vec<SecurityGroupRule>, CloudError> {
+        let request = self.clients.ec2.describe_security_group_rules().filters(filter_any("group-id", ids));
         let mut pages = request.into_paginator().send();
         let mut rules = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| classify("ec2:DescribeSecurityGroupRules", &error))?;
-            rules.extend(page.security_group_rules().iter().filter_map(rule));
+            rules.extend(page.security_group_rules.unwrap_or_default());
         }
         Ok(rules)
     }
 
-    async fn live(&self, found: &SdkGroup) -> Result<Live<SecurityGroupInputs, SecurityGroupOutputs>, CloudError> {
-        let id = found.group_id().unwrap_or_default().to_owned();
-        let name = found.group_name().unwrap_or_default().to_owned();
-        let vpc = found.vpc_id().unwrap_or_default().to_owned();
-        let is_default = self.default_vpc().await?.as_deref() == Some(vpc.as_str());
-        let mut rules: Vec<Rule> = self.rules(&id).await?.into_iter().map(|(_, rule)| rule).collect();
-        rules.sort();
-        let inputs = SecurityGroupInputs {
-            name: name.clone(),
-            description: found.description().unwrap_or_default().to_owned(),
-            vpc: (!is_default).then(|| vpc.clone()),
-            rules,
-            tags: from_sdk(found.tags()),
+    async fn rules(&self, id: &str) -> Result<Vec<(String, Rule)>, CloudError> {
+        Ok(self.rules_of(&[id.to_owned()]).await?.iter().filter_map(rule).collect())
+    }
+
+    /// Those of these groups that are there: a filter, unlike a list of ids, does not ask for all of them.
+    async fn describe_many(&self, ids: &[String]) -> Result<Vec<SdkGroup>, CloudError> {
+        let mut pages =
+            self.clients.ec2.describe_security_groups().filters(filter_any("group-id", ids)).into_paginator().send();
+        let mut groups = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("ec2:DescribeSecurityGroups", &error))?;
+            groups.extend(page.security_groups.unwrap_or_default());
+        }
+        Ok(groups)
+    }
+
+    /// Groups with their rules, in two calls for as many as a filter takes.
+    async fn read_some(&self, ids: &[String]) -> Vec<Result<Option<LiveGroup>, CloudError>> {
+        let both = Box::pin(async { futures::try_join!(self.describe_many(ids), self.rules_of(ids)) });
+        let (groups, rules) = match both.await {
+            Ok(both) => both,
+            Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
         };
-        Ok(Live { inputs, outputs: SecurityGroupOutputs { id, name, vpc } })
+        let group = |id: &String| groups.iter().find(|group| group.group_id() == Some(id));
+        ids.iter().map(|id| Ok(group(id).map(|group| live(group, &rules)))).collect()
     }
 
     async fn bring_rules(&self, id: &str, wanted: &[Rule]) -> Result<(), CloudError> {
@@ -244,6 +254,32 @@ impl SecurityGroup {
     }
 }
 
+fn live(found: &SdkGroup, rules: &[SecurityGroupRule]) -> LiveGroup {
+    let id = found.group_id().unwrap_or_default().to_owned();
+    let name = found.group_name().unwrap_or_default().to_owned();
+    let vpc = found.vpc_id().unwrap_or_default().to_owned();
+    let its = rules.iter().filter(|rule| rule.group_id() == Some(&id));
+    let mut rules: Vec<Rule> = its.filter_map(rule).map(|(_, rule)| rule).collect();
+    rules.sort();
+    let inputs = SecurityGroupInputs {
+        name: name.clone(),
+        description: found.description().unwrap_or_default().to_owned(),
+        vpc: Some(vpc.clone()),
+        rules,
+        tags: from_sdk(found.tags()),
+    };
+    Live { inputs, outputs: SecurityGroupOutputs { id, name, vpc } }
+}
+
+/// Where nobody names a VPC, the one that a group came into is as good as any.
+fn comparable(live: LiveGroup, asked: &[SecurityGroupInputs]) -> SecurityGroupInputs {
+    let mut inputs = live.inputs;
+    if asked.iter().all(|asked| asked.vpc.is_none()) {
+        inputs.vpc = None;
+    }
+    inputs
+}
+
 /// The other side of a rule: IPv4 block, IPv6 block, or group.
 type Peer = (Option<String>, Option<String>, Option<String>);
 
@@ -291,18 +327,6 @@ fn rule(found: &SecurityGroupRule) -> Option<(String, Rule)> {
     Some((found.security_group_rule_id()?.to_owned(), rule))
 }
 
-/// The default VPC by its id is the default VPC.
-fn comparable(
-    live: Live<SecurityGroupInputs, SecurityGroupOutputs>,
-    asked: &[SecurityGroupInputs],
-) -> SecurityGroupInputs {
-    let mut inputs = live.inputs;
-    if asked.first().is_some_and(|asked| asked.vpc.as_ref() == Some(&live.outputs.vpc)) {
-        inputs.vpc = Some(live.outputs.vpc);
-    }
-    inputs
-}
-
 impl Resource for SecurityGroup {
     const INFO: KindInfo = KindInfo {
         kind: "ec2/security_group",
@@ -325,6 +349,7 @@ impl Resource for SecurityGroup {
         usual_delete: Duration::from_secs(5),
     };
     const COMPARABLE: Option<Comparable<SecurityGroupInputs, SecurityGroupOutputs>> = Some(comparable);
+    const DRIFT: Hints = Hints { members: &["rules"], works: &[] };
 
     type Inputs = SecurityGroupInputs;
     type Outputs = SecurityGroupOutputs;
@@ -337,32 +362,31 @@ impl Resource for SecurityGroup {
         made.group_id.ok_or_else(|| incomplete("ec2:CreateSecurityGroup", "group id"))
     }
 
-    async fn settle(
-        &self,
-        call: &Call,
-        id: &str,
-        new: &SecurityGroupInputs,
-    ) -> Result<Live<SecurityGroupInputs, SecurityGroupOutputs>, CloudError> {
+    async fn settle(&self, call: &Call, id: &str, new: &SecurityGroupInputs) -> Result<LiveGroup, CloudError> {
         // A group that was just made may not be known everywhere yet.
         let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
             let found = self.describe(id).await?;
             Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
-        let now = self.live(&found).await?;
-        if now.inputs == *new {
-            return Ok(now);
+        let now = live(&found, &self.rules_of(&[id.to_owned()]).await?);
+        let outputs = now.outputs.clone();
+        let there = comparable(now, std::slice::from_ref(new));
+        if there == *new {
+            return Ok(Live { inputs: there, outputs });
         }
-        bring_tags(&self.clients, id, &now.inputs.tags, &new.tags).await?;
+        bring_tags(&self.clients, id, &there.tags, &new.tags).await?;
         self.bring_rules(id, &new.rules).await?;
-        Ok(Live { inputs: new.clone(), outputs: now.outputs })
+        Ok(Live { inputs: new.clone(), outputs })
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Live<SecurityGroupInputs, SecurityGroupOutputs>>, CloudError> {
-        match self.describe(id).await? {
-            Some(found) => Ok(Some(self.live(&found).await?)),
-            None => Ok(None),
-        }
+    async fn read(&self, id: &str) -> Result<Option<LiveGroup>, CloudError> {
+        self.read_some(&[id.to_owned()]).await.pop().unwrap_or(Ok(None))
+    }
+
+    async fn read_many(&self, ids: &[String]) -> Vec<Result<Option<LiveGroup>, CloudError>> {
+        let parts = many(ids.chunks(FILTER_VALUES).map(|some| self.read_some(some)).collect()).await;
+        parts.into_iter().flatten().collect()
     }
 
     async fn find(&self, new: &SecurityGroupInputs) -> Result<Option<Found>, CloudError> {

@@ -6,6 +6,7 @@
 
 pub mod discover;
 pub mod instance_profile;
+pub(crate) mod listing;
 pub mod role;
 pub mod role_policy;
 
@@ -29,14 +30,14 @@ pub fn path_of(stack: &str) -> String {
 }
 
 /// A policy document as IAM answers it, URL-encoded, by its meaning.
-fn read_policy(operation: &str, document: &str) -> Result<Value, CloudError> {
+pub(crate) fn read_policy(operation: &str, document: &str) -> Result<Value, CloudError> {
     let wrong = |why: String| CloudError::new(ErrorKind::Other, operation, format!("the policy cannot be read: {why}"));
     let text = percent_decode_str(document).decode_utf8().map_err(|error| wrong(error.to_string()))?;
     let policy: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     Ok(normalise_policy(&policy))
 }
 
-fn tags_of(tags: &[Tag]) -> Tags {
+pub(crate) fn tags_of(tags: &[Tag]) -> Tags {
     tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
 }
 

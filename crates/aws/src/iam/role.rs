@@ -9,6 +9,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::listing::roles;
 use super::{PACE, passing, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::delete::{Holder, delete_once_free};
@@ -129,6 +130,24 @@ impl Role {
     }
 }
 
+/// A role as the lists have it, where there are any and it is in them.
+async fn listed(clients: &Clients, name: &str) -> Result<Option<Live<RoleInputs, RoleOutputs>>, CloudError> {
+    let Some(roles) = roles(clients).await? else { return Ok(None) };
+    let detail = roles.details.as_ref().and_then(|details| details.get(name));
+    let (Some(detail), Some(role)) = (detail, roles.of_stack.get(name)) else { return Ok(None) };
+    let trust = role.assume_role_policy_document().unwrap_or("{}");
+    let inputs = RoleInputs {
+        name: role.role_name.clone(),
+        path: role.path.clone(),
+        description: role.description.clone().filter(|text| !text.is_empty()),
+        trust: read_policy("iam:ListRoles", trust)?,
+        max_session_seconds: role.max_session_duration.unwrap_or(3_600),
+        tags: tags_of(detail.tags()),
+    };
+    let outputs = RoleOutputs { arn: role.arn.clone(), name: role.role_name.clone(), unique_id: role.role_id.clone() };
+    Ok(Some(Live { inputs, outputs }))
+}
+
 impl Resource for Role {
     const INFO: KindInfo = KindInfo {
         kind: "iam/role",
@@ -197,6 +216,9 @@ impl Resource for Role {
 
     async fn read(&self, id: &str) -> Result<Option<Live<RoleInputs, RoleOutputs>>, CloudError> {
         const OPERATION: &str = "iam:GetRole";
+        if let Some(listed) = listed(&self.clients, id).await? {
+            return Ok(Some(listed));
+        }
         let role = match self.clients.iam.get_role().role_name(id).send().await {
             Ok(answer) => answer.role,
             Err(error) => match classify(OPERATION, &error) {

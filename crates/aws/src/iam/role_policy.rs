@@ -10,6 +10,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::listing::roles;
 use super::{PACE, passing, read_policy};
 use crate::clients::Clients;
 use crate::error::classify;
@@ -67,6 +68,20 @@ impl RolePolicy {
     }
 }
 
+/// The document as the list of all roles has it, where there is one and it is in it.
+async fn listed(clients: &Clients, role: &str, name: &str) -> Result<Option<String>, CloudError> {
+    let Some(roles) = roles(clients).await? else { return Ok(None) };
+    let detail = roles.details.as_ref().and_then(|details| details.get(role));
+    let policies = detail.map(|detail| detail.role_policy_list()).unwrap_or_default();
+    let policy = policies.iter().find(|policy| policy.policy_name() == Some(name));
+    Ok(policy.and_then(|policy| policy.policy_document.clone()))
+}
+
+fn live(role: &str, name: &str, policy: Value) -> Live<RolePolicyInputs, RolePolicyOutputs> {
+    let inputs = RolePolicyInputs { role: Input::Known(role.to_owned()), name: name.to_owned(), policy };
+    Live { inputs, outputs: RolePolicyOutputs { role: role.to_owned(), name: name.to_owned() } }
+}
+
 impl Resource for RolePolicy {
     const INFO: KindInfo = KindInfo {
         kind: "iam/role_policy",
@@ -118,6 +133,9 @@ impl Resource for RolePolicy {
     async fn read(&self, id: &str) -> Result<Option<Live<RolePolicyInputs, RolePolicyOutputs>>, CloudError> {
         const OPERATION: &str = "iam:GetRolePolicy";
         let Some((role, name)) = id.split_once('/') else { return Ok(None) };
+        if let Some(document) = listed(&self.clients, role, name).await? {
+            return Ok(Some(live(role, name, read_policy(OPERATION, &document)?)));
+        }
         let answer = match self.clients.iam.get_role_policy().role_name(role).policy_name(name).send().await {
             Ok(answer) => answer,
             Err(error) => match classify(OPERATION, &error) {
@@ -125,10 +143,7 @@ impl Resource for RolePolicy {
                 error => return Err(error),
             },
         };
-        let policy = read_policy(OPERATION, &answer.policy_document)?;
-        let inputs = RolePolicyInputs { role: Input::Known(role.to_owned()), name: name.to_owned(), policy };
-        let outputs = RolePolicyOutputs { role: role.to_owned(), name: name.to_owned() };
-        Ok(Some(Live { inputs, outputs }))
+        Ok(Some(live(role, name, read_policy(OPERATION, &answer.policy_document)?)))
     }
 
     async fn find(&self, new: &RolePolicyInputs) -> Result<Option<Found>, CloudError> {

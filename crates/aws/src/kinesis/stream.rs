@@ -14,7 +14,7 @@ use pinfra_engine::resource::many;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
-use crate::clients::Clients;
+use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
@@ -62,6 +62,9 @@ pub struct StreamOutputs {
     pub arn: String,
     /// Its name.
     pub name: String,
+    /// Why it does not work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -83,6 +86,16 @@ impl Stream {
                 gone if gone.kind == ErrorKind::NotFound => Ok(None),
                 error => Err(error),
             },
+        }
+    }
+
+    /// The tags of a stream, from the list of what is tagged if that has it.
+    async fn listed_tags(&self, name: &str) -> Result<Tags, CloudError> {
+        let Clients { region, account, .. } = &self.clients;
+        let arn = format!("arn:{}:kinesis:{region}:{account}:stream/{name}", partition(region));
+        match tags::listed(&self.clients, &arn).await {
+            Some(tags) => Ok(tags),
+            None => self.tags_of(name).await,
         }
     }
 
@@ -269,7 +282,13 @@ fn live(found: &StreamDescriptionSummary, tags: Tags) -> Live<StreamInputs, Stre
         encryption_key: found.key_id.clone().filter(|_| encrypted),
         tags,
     };
-    Live { inputs, outputs: StreamOutputs { arn: found.stream_arn.clone(), name: found.stream_name.clone() } }
+    // One that is being changed takes records and gives them.
+    let works = [StreamStatus::Active, StreamStatus::Updating].contains(&found.stream_status);
+    let condition = (!works).then(|| format!("the stream is {}", found.stream_status.as_str()));
+    Live {
+        inputs,
+        outputs: StreamOutputs { arn: found.stream_arn.clone(), name: found.stream_name.clone(), condition },
+    }
 }
 
 /// A stream that is being deleted is as good as gone.
@@ -305,7 +324,11 @@ impl Resource for Stream {
             },
             Field { name: "tags", on_change: OnChange::Update, doc: "the stack's tags and pinfra's own" },
         ],
-        outputs: &[("arn", "the stream's ARN"), ("name", "the stream's name")],
+        outputs: &[
+            ("arn", "the stream's ARN"),
+            ("name", "the stream's name"),
+            ("condition", "why it does not work now, where that is so"),
+        ],
         loses: "every record in it",
         usual_create: Duration::from_secs(40),
         usual_update: Duration::from_secs(60),
@@ -349,12 +372,13 @@ impl Resource for Stream {
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<StreamInputs, StreamOutputs>>, CloudError> {
-        let Some(found) = not_leaving(self.describe(id).await?) else { return Ok(None) };
-        Ok(Some(live(&found, self.tags_of(id).await?)))
+        let (found, tags) = Box::pin(async { futures::join!(self.describe(id), self.listed_tags(id)) }).await;
+        let Some(found) = not_leaving(found?) else { return Ok(None) };
+        Ok(Some(live(&found, tags?)))
     }
 
     async fn read_many(&self, ids: &[String]) -> Vec<Result<Option<Live<StreamInputs, StreamOutputs>>, CloudError>> {
-        if ids.len() < MANY {
+        if ids.len() < MANY || self.clients.look.is_some() {
             return many(ids.iter().map(|id| self.read(id)).collect()).await;
         }
         let described = many(ids.iter().map(|id| self.describe(id)).collect()).await;

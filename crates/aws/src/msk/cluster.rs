@@ -16,7 +16,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::families::{Family, authentication, client_broker, configuration, count, families, monitoring, send};
-use super::live::{self, describe_cluster, live, why_failed};
+use super::live::{self, answering_at, bootstrap, describe_cluster, live, live_with, why_failed};
 use super::operation::completed;
 use crate::clients::Clients;
 use crate::delete::{Activity, delete_once_idle};
@@ -93,6 +93,9 @@ pub struct ClusterOutputs {
     /// Why it will never be usable, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it does not serve as it should now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -348,6 +351,7 @@ impl Resource for Cluster {
             ("groups_arn", "the beginning of its consumer groups' ARNs"),
             ("transactional_ids_arn", "the beginning of its transactional ids' ARNs"),
             ("failure", "why it will never be usable, where that is so"),
+            ("condition", "why it does not serve as it should now, where that is so"),
         ],
         loses: "every topic with its events",
         usual_create: Duration::from_secs(25 * 60),
@@ -393,10 +397,11 @@ impl Resource for Cluster {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveCluster>, CloudError> {
-        match describe_cluster(&self.clients, id).await? {
-            Some(found) if found.state != Some(ClusterState::Deleting) => live(&self.clients, &found).await.map(Some),
-            _ => Ok(None),
-        }
+        let both = async { futures::join!(describe_cluster(&self.clients, id), bootstrap(&self.clients, id)) };
+        let (found, answer) = Box::pin(both).await;
+        let Some(found) = found?.filter(|found| found.state != Some(ClusterState::Deleting)) else { return Ok(None) };
+        let answer = if answering_at(&found).is_some() { Some(answer?) } else { None };
+        live_with(&self.clients, &found, answer).await.map(Some)
     }
 
     async fn find(&self, new: &ClusterInputs) -> Result<Option<Found>, CloudError> {
@@ -480,6 +485,7 @@ mod tests {
             groups_arn: text(),
             transactional_ids_arn: text(),
             failure: None,
+            condition: None,
         };
         Live { inputs, outputs }
     }

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_kafka::operation::describe_configuration::DescribeConfigurationOutput;
 use aws_sdk_kafka::primitives::Blob;
 use aws_sdk_kafka::types::{Configuration as SdkConfiguration, ConfigurationState};
 use pinfra_engine::{Address, Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::listing::configurations;
 use super::properties;
 use crate::clients::Clients;
 use crate::delete::delete_once_unused;
@@ -53,7 +53,7 @@ pub fn ownership(stack: &str, address: &Address) -> String {
 }
 
 /// The stack and the address in a description of [`ownership`].
-pub(super) fn read_ownership(description: &str) -> Option<(&str, Address)> {
+pub(crate) fn read_ownership(description: &str) -> Option<(&str, Address)> {
     let (stack, address) = description.strip_prefix(OURS)?.split_once(':')?;
     Some((stack, address.parse().ok()?))
 }
@@ -98,12 +98,28 @@ impl Configuration {
         Ok(all(&self.clients).await?.into_iter().find(|found| found.name.as_deref() == Some(name)))
     }
 
-    async fn describe(&self, arn: &str) -> Result<Option<DescribeConfigurationOutput>, CloudError> {
+    /// The configuration, from the list of all where this is a look and that has it.
+    async fn describe(&self, arn: &str) -> Result<Option<SdkConfiguration>, CloudError> {
+        let listed = configurations(&self.clients).await?;
+        let listed = listed.as_ref().and_then(|all| all.iter().find(|found| found.arn() == Some(arn)));
+        if let Some(listed) = listed {
+            return Ok(Some(listed.clone()));
+        }
         let answer = self.clients.kafka.describe_configuration().arn(arn).send().await;
-        unless_gone(answer.map_err(|error| classify("kafka:DescribeConfiguration", &error)))
+        let found = unless_gone(answer.map_err(|error| classify("kafka:DescribeConfiguration", &error)))?;
+        Ok(found.map(|found| {
+            SdkConfiguration::builder()
+                .set_arn(found.arn)
+                .set_name(found.name)
+                .set_description(found.description)
+                .set_kafka_versions(found.kafka_versions)
+                .set_latest_revision(found.latest_revision)
+                .set_state(found.state)
+                .build()
+        }))
     }
 
-    async fn live(&self, found: DescribeConfigurationOutput) -> Result<LiveConfiguration, CloudError> {
+    async fn live(&self, found: SdkConfiguration) -> Result<LiveConfiguration, CloudError> {
         let arn = found.arn.unwrap_or_default();
         let revision = found.latest_revision.and_then(|latest| latest.revision);
         let revision = revision.ok_or_else(|| incomplete("kafka:DescribeConfiguration", "revision"))?;

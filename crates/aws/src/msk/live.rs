@@ -1,5 +1,6 @@
 //! Reading a cluster back, in the words of its inputs.
 
+use aws_sdk_kafka::operation::get_bootstrap_brokers::GetBootstrapBrokersOutput;
 use aws_sdk_kafka::types::{Cluster, ClusterState, Provisioned};
 use pinfra_engine::value::Input;
 use pinfra_engine::{CloudError, Live};
@@ -20,9 +21,25 @@ pub(super) async fn live(
     clients: &Clients,
     found: &Cluster,
 ) -> Result<Live<ClusterInputs, ClusterOutputs>, CloudError> {
+    let answer = match answering_at(found) {
+        Some(arn) => Some(bootstrap(clients, arn).await?),
+        None => None,
+    };
+    live_with(clients, found, answer).await
+}
+
+/// The same for who has asked already where brokers answer.
+pub(super) async fn live_with(
+    clients: &Clients,
+    found: &Cluster,
+    answer: Option<GetBootstrapBrokersOutput>,
+) -> Result<Live<ClusterInputs, ClusterOutputs>, CloudError> {
     let inputs = inputs(found);
     let arn = found.cluster_arn.clone().unwrap_or_default();
-    let answering = Bootstrap::of(clients, found, inputs.brokers).await?;
+    let answering = match answer {
+        Some(answer) => Bootstrap::of(clients, &arn, answer, inputs.brokers).await?,
+        None => Bootstrap::default(),
+    };
     let prefix = |resource: &str| arn.replacen(":cluster/", &format!(":{resource}/"), 1);
     let outputs = ClusterOutputs {
         name: inputs.name.clone(),
@@ -33,9 +50,30 @@ pub(super) async fn live(
         groups_arn: prefix("group"),
         transactional_ids_arn: prefix("transactional-id"),
         failure: (found.state == Some(ClusterState::Failed)).then(|| why_failed(found)),
+        condition: condition(found),
         arn,
     };
     Ok(Live { inputs, outputs })
+}
+
+/// The ARN of a cluster that tells where its brokers answer: it refuses before it is up and once it failed (field).
+pub(super) fn answering_at(found: &Cluster) -> Option<&str> {
+    let down =
+        matches!(found.state, None | Some(ClusterState::Creating | ClusterState::Failed | ClusterState::Deleting));
+    found.cluster_arn.as_deref().filter(|_| !down)
+}
+
+/// Where the brokers of a cluster answer, as MSK tells it.
+pub(super) async fn bootstrap(clients: &Clients, arn: &str) -> Result<GetBootstrapBrokersOutput, CloudError> {
+    let answer = clients.kafka.get_bootstrap_brokers().cluster_arn(arn).send().await;
+    answer.map_err(|error| classify("kafka:GetBootstrapBrokers", &error))
+}
+
+/// What a cluster is that does not serve as it should. One that somebody is changing serves.
+fn condition(found: &Cluster) -> Option<String> {
+    let state = found.state.as_ref()?;
+    let serves = [ClusterState::Active, ClusterState::Updating, ClusterState::RebootingBroker, ClusterState::Failed];
+    (!serves.contains(state)).then(|| format!("the cluster is {}", state.as_str()))
 }
 
 /// What MSK says of a cluster that failed.
@@ -98,13 +136,12 @@ struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// MSK tells it of a cluster that is up, and refuses for one that failed (field).
-    async fn of(clients: &Clients, found: &Cluster, brokers: u32) -> Result<Bootstrap, CloudError> {
-        let down =
-            matches!(found.state, None | Some(ClusterState::Creating | ClusterState::Failed | ClusterState::Deleting));
-        let Some(arn) = found.cluster_arn.as_deref().filter(|_| !down) else { return Ok(Bootstrap::default()) };
-        let answer = clients.kafka.get_bootstrap_brokers().cluster_arn(arn).send().await;
-        let answer = answer.map_err(|error| classify("kafka:GetBootstrapBrokers", &error))?;
+    async fn of(
+        clients: &Clients,
+        arn: &str,
+        answer: GetBootstrapBrokersOutput,
+        brokers: u32,
+    ) -> Result<Bootstrap, CloudError> {
         let (iam, plaintext) = (answer.bootstrap_broker_string_sasl_iam, answer.bootstrap_broker_string);
         let listed = iam.as_deref().or(plaintext.as_deref()).map_or(0, |servers| servers.split(',').count());
         let names = if listed < brokers as usize { broker_names(clients, arn).await? } else { Vec::new() };

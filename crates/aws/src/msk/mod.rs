@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod discover;
 pub mod existing;
 mod families;
+pub(crate) mod listing;
 mod live;
 mod operation;
 mod properties;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_kafka::operation::describe_topic::DescribeTopicOutput;
-use aws_sdk_kafka::types::{ClusterState, TopicState};
+use aws_sdk_kafka::types::{ClusterState, TopicInfo, TopicState};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinfra_engine::resource::{BeyondUpdate, Comparable};
@@ -18,6 +18,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::listing::topics;
 use super::live::describe_cluster;
 use super::properties;
 use crate::clients::Clients;
@@ -50,6 +51,9 @@ pub struct TopicOutputs {
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// Why it does not serve as it should, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -155,7 +159,23 @@ fn live(cluster: &str, found: DescribeTopicOutput) -> LiveTopic {
         replication: number(found.replication_factor),
         configs: found.configs.as_deref().map(decoded).unwrap_or_default(),
     };
-    Live { inputs, outputs: TopicOutputs { name, arn: found.topic_arn.unwrap_or_default() } }
+    let arn = found.topic_arn.unwrap_or_default();
+    Live { inputs, outputs: TopicOutputs { name, arn, condition: None } }
+}
+
+/// A topic as the list has it: without settings, which are compared only where somebody asks for some. Who finds them
+/// missing looks again without the list.
+fn listed(cluster: &str, found: &TopicInfo) -> LiveTopic {
+    let described = DescribeTopicOutput::builder()
+        .set_topic_name(found.topic_name.clone())
+        .set_topic_arn(found.topic_arn.clone())
+        .set_partition_count(found.partition_count)
+        .set_replication_factor(found.replication_factor)
+        .build();
+    let mut live = live(cluster, described);
+    let behind = found.out_of_sync_replica_count.unwrap_or_default();
+    live.outputs.condition = (behind > 0).then(|| format!("{behind} of its replicas are not in sync"));
+    live
 }
 
 /// Only the settings that somebody asks for, or did.
@@ -231,7 +251,11 @@ impl Resource for Topic {
                 doc: "topic settings, such as `retention.ms`; those that nobody asks for are left alone",
             },
         ],
-        outputs: &[("name", "the topic's name"), ("arn", "the topic's ARN")],
+        outputs: &[
+            ("name", "the topic's name"),
+            ("arn", "the topic's ARN"),
+            ("condition", "why it does not serve as it should, where that is so"),
+        ],
         loses: "every event in it",
         usual_create: Duration::from_secs(5),
         usual_update: Duration::from_secs(10),
@@ -286,6 +310,12 @@ impl Resource for Topic {
 
     async fn read(&self, id: &str) -> Result<Option<LiveTopic>, CloudError> {
         let (cluster, name) = parts(id)?;
+        // A cluster that is not up has no list, and the topic itself says so.
+        if let Ok(Some(topics)) = topics(&self.clients, cluster).await
+            && let Some(found) = topics.iter().find(|topic| topic.topic_name() == Some(name))
+        {
+            return Ok(Some(listed(cluster, found)));
+        }
         let found = self.describe(cluster, name).await?;
         Ok(found.filter(|found| found.status != Some(TopicState::Deleting)).map(|found| live(cluster, found)))
     }
@@ -333,7 +363,7 @@ mod tests {
     }
 
     fn found(inputs: TopicInputs) -> LiveTopic {
-        Live { inputs, outputs: TopicOutputs { name: String::new(), arn: String::new() } }
+        Live { inputs, outputs: TopicOutputs { name: String::new(), arn: String::new(), condition: None } }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::folder;
-use super::live::{TOPICS, describe, inputs, live, why_failed};
+use super::live::{TOPICS, describe, inputs, live, live_with, why_failed};
 use super::operation::completed;
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
@@ -99,6 +99,9 @@ pub struct ConnectorOutputs {
     /// Why it will never run, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it does no work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -450,6 +453,7 @@ impl Resource for Connector {
             ("name", "its name"),
             ("folder", "where in the bucket it stores, where it does"),
             ("failure", "why it will never run, where that is so"),
+            ("condition", "why it does no work now, where that is so"),
         ],
         loses: "",
         usual_create: Duration::from_secs(7 * 60),
@@ -485,9 +489,11 @@ impl Resource for Connector {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveConnector>, CloudError> {
-        match describe(&self.clients, id).await? {
+        let (found, tags) =
+            Box::pin(async { futures::join!(describe(&self.clients, id), tags_of(&self.clients, id)) }).await;
+        match found? {
             Some(found) if found.connector_state != Some(ConnectorState::Deleting) => {
-                live(&self.clients, &found).await.map(Some)
+                Ok(Some(live_with(&found, tags?)))
             }
             _ => Ok(None),
         }
@@ -561,7 +567,7 @@ mod tests {
     }
 
     fn outputs(failure: Option<String>) -> ConnectorOutputs {
-        ConnectorOutputs { arn: String::new(), name: String::new(), folder: None, failure }
+        ConnectorOutputs { arn: String::new(), name: String::new(), folder: None, failure, condition: None }
     }
 
     /// Whether the connector would be replaced.

@@ -28,11 +28,25 @@ pub(super) async fn live(
     clients: &Clients,
     found: &DescribeConnectorOutput,
 ) -> Result<Live<ConnectorInputs, ConnectorOutputs>, CloudError> {
-    let arn = found.connector_arn.clone().unwrap_or_default();
-    let inputs = inputs(found, tags_of(clients, &arn).await?);
+    let tags = tags_of(clients, found.connector_arn().unwrap_or_default()).await?;
+    Ok(live_with(found, tags))
+}
+
+/// The same with tags that are known.
+pub(super) fn live_with(found: &DescribeConnectorOutput, tags: Tags) -> Live<ConnectorInputs, ConnectorOutputs> {
+    let inputs = inputs(found, tags);
     let failure = (found.connector_state == Some(ConnectorState::Failed)).then(|| why_failed(found));
+    let arn = found.connector_arn.clone().unwrap_or_default();
     let folder = folder::in_use(&inputs.configuration).cloned();
-    Ok(Live { outputs: ConnectorOutputs { arn, name: inputs.name.clone(), folder, failure }, inputs })
+    let outputs = ConnectorOutputs { arn, name: inputs.name.clone(), folder, failure, condition: condition(found) };
+    Live { inputs, outputs }
+}
+
+/// What a connector is that does no work. One that somebody is changing works.
+fn condition(found: &DescribeConnectorOutput) -> Option<String> {
+    let state = found.connector_state.as_ref()?;
+    let works = [ConnectorState::Running, ConnectorState::Updating, ConnectorState::Failed];
+    (!works.contains(state)).then(|| format!("the connector is {}", state.as_str()))
 }
 
 /// What MSK Connect says of a connector that failed.

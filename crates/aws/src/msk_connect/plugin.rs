@@ -52,6 +52,9 @@ pub struct PluginOutputs {
     /// Why it will never be usable, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it does not work now, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// The kind.
@@ -86,26 +89,8 @@ impl Plugin {
     }
 
     async fn live(&self, found: DescribeCustomPluginOutput) -> Result<LivePlugin, CloudError> {
-        let arn = found.custom_plugin_arn.clone().unwrap_or_default();
-        let failure = is_broken(found.custom_plugin_state.as_ref())
-            .then(|| told(found.custom_plugin_state.as_ref(), found.state_description.as_ref()));
-        let revision = found.latest_revision;
-        let object = revision.as_ref().and_then(|revision| revision.location.as_ref()?.s3_location.as_ref());
-        let bucket = object.and_then(|object| object.bucket_arn.as_deref()?.rsplit(':').next());
-        let inputs = PluginInputs {
-            name: found.name.unwrap_or_default(),
-            bucket: Input::Known(bucket.unwrap_or_default().to_owned()),
-            key: Input::Known(object.and_then(|object| object.file_key.clone()).unwrap_or_default()),
-            content_type: revision
-                .as_ref()
-                .and_then(|revision| revision.content_type.as_ref())
-                .map(|kind| kind.as_str().to_owned())
-                .unwrap_or_default(),
-            description: found.description.unwrap_or_default(),
-            tags: tags_of(&self.clients, &arn).await?,
-        };
-        let revision = revision.map_or(1, |revision| revision.revision);
-        Ok(Live { inputs, outputs: PluginOutputs { arn, revision, failure } })
+        let tags = tags_of(&self.clients, found.custom_plugin_arn().unwrap_or_default()).await?;
+        Ok(live_with(found, tags))
     }
 
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
@@ -117,6 +102,32 @@ impl Plugin {
         })
         .await
     }
+}
+
+/// A plugin with its tags.
+fn live_with(found: DescribeCustomPluginOutput, tags: Tags) -> LivePlugin {
+    let arn = found.custom_plugin_arn.clone().unwrap_or_default();
+    let failure = is_broken(found.custom_plugin_state.as_ref())
+        .then(|| told(found.custom_plugin_state.as_ref(), found.state_description.as_ref()));
+    let idle = failure.is_none() && found.custom_plugin_state != Some(CustomPluginState::Active);
+    let condition = idle.then(|| format!("the plugin is {}", state_of(found.custom_plugin_state.as_ref())));
+    let revision = found.latest_revision;
+    let object = revision.as_ref().and_then(|revision| revision.location.as_ref()?.s3_location.as_ref());
+    let bucket = object.and_then(|object| object.bucket_arn.as_deref()?.rsplit(':').next());
+    let inputs = PluginInputs {
+        name: found.name.unwrap_or_default(),
+        bucket: Input::Known(bucket.unwrap_or_default().to_owned()),
+        key: Input::Known(object.and_then(|object| object.file_key.clone()).unwrap_or_default()),
+        content_type: revision
+            .as_ref()
+            .and_then(|revision| revision.content_type.as_ref())
+            .map(|kind| kind.as_str().to_owned())
+            .unwrap_or_default(),
+        description: found.description.unwrap_or_default(),
+        tags,
+    };
+    let revision = revision.map_or(1, |revision| revision.revision);
+    Live { inputs, outputs: PluginOutputs { arn, revision, failure, condition } }
 }
 
 fn state_of(state: Option<&CustomPluginState>) -> &str {
@@ -157,6 +168,7 @@ impl Resource for Plugin {
         outputs: &[
             ("arn", "the plugin's ARN"),
             ("revision", "its revision, which stays 1"),
+            ("condition", "why it does not work now, where that is so"),
             ("failure", "why it will never be usable, where that is so"),
         ],
         loses: "",
@@ -212,9 +224,10 @@ impl Resource for Plugin {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LivePlugin>, CloudError> {
-        match self.describe(id).await? {
+        let (found, tags) = Box::pin(async { futures::join!(self.describe(id), tags_of(&self.clients, id)) }).await;
+        match found? {
             Some(found) if found.custom_plugin_state != Some(CustomPluginState::Deleting) => {
-                self.live(found).await.map(Some)
+                Ok(Some(live_with(found, tags?)))
             }
             _ => Ok(None),
         }

@@ -6,8 +6,11 @@ use crate::clients::Clients;
 use crate::error::classify;
 use crate::tags::{self, Tags};
 
-/// The tags under `arn`.
+/// The tags under `arn`, from the list of what is tagged where this is a look and that has it.
 pub(super) async fn tags_of(clients: &Clients, arn: &str) -> Result<Tags, CloudError> {
+    if let Some(listed) = tags::listed(clients, arn).await {
+        return Ok(listed);
+    }
     let answer = clients.kafkaconnect.list_tags_for_resource().resource_arn(arn).send().await;
     let answer = answer.map_err(|error| classify("kafkaconnect:ListTagsForResource", &error))?;
     Ok(answer.tags.unwrap_or_default().into_iter().collect())

@@ -78,18 +78,8 @@ impl WorkerConfiguration {
     }
 
     async fn live(&self, found: DescribeWorkerConfigurationOutput) -> Result<LiveWorkerConfiguration, CloudError> {
-        let arn = found.worker_configuration_arn.unwrap_or_default();
-        let revision = found.latest_revision;
-        let content = revision.as_ref().and_then(|revision| revision.properties_file_content.as_deref());
-        let content = STANDARD.decode(content.unwrap_or_default()).unwrap_or_default();
-        let inputs = WorkerConfigurationInputs {
-            name: found.name.unwrap_or_default(),
-            properties: String::from_utf8_lossy(&content).into_owned(),
-            description: found.description.unwrap_or_default(),
-            tags: tags_of(&self.clients, &arn).await?,
-        };
-        let revision = revision.map_or(1, |revision| revision.revision);
-        Ok(Live { inputs, outputs: WorkerConfigurationOutputs { arn, revision } })
+        let tags = tags_of(&self.clients, found.worker_configuration_arn().unwrap_or_default()).await?;
+        Ok(live_with(found, tags))
     }
 
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
@@ -101,6 +91,22 @@ impl WorkerConfiguration {
         })
         .await
     }
+}
+
+/// A worker configuration with its tags.
+fn live_with(found: DescribeWorkerConfigurationOutput, tags: Tags) -> LiveWorkerConfiguration {
+    let arn = found.worker_configuration_arn.unwrap_or_default();
+    let revision = found.latest_revision;
+    let content = revision.as_ref().and_then(|revision| revision.properties_file_content.as_deref());
+    let content = STANDARD.decode(content.unwrap_or_default()).unwrap_or_default();
+    let inputs = WorkerConfigurationInputs {
+        name: found.name.unwrap_or_default(),
+        properties: String::from_utf8_lossy(&content).into_owned(),
+        description: found.description.unwrap_or_default(),
+        tags,
+    };
+    let revision = revision.map_or(1, |revision| revision.revision);
+    Live { inputs, outputs: WorkerConfigurationOutputs { arn, revision } }
 }
 
 impl Resource for WorkerConfiguration {
@@ -168,9 +174,10 @@ impl Resource for WorkerConfiguration {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveWorkerConfiguration>, CloudError> {
-        match self.describe(id).await? {
+        let (found, tags) = Box::pin(async { futures::join!(self.describe(id), tags_of(&self.clients, id)) }).await;
+        match found? {
             Some(found) if found.worker_configuration_state != Some(WorkerConfigurationState::Deleting) => {
-                self.live(found).await.map(Some)
+                Ok(Some(live_with(found, tags?)))
             }
             _ => Ok(None),
         }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use futures::try_join;
+use pinfra_engine::drift::Hints;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::settings;
-use crate::clients::Clients;
+use crate::clients::{Clients, partition};
 use crate::delete::{Holder, delete_once_free};
 use crate::error::classify;
 use crate::policy::normalise_policy;
@@ -146,6 +147,15 @@ impl Bucket {
         }
     }
 
+    /// The tags of a bucket that is there, from the list of what is tagged if that has it.
+    async fn listed_tags(&self, name: &str) -> Result<Tags, CloudError> {
+        let arn = format!("arn:{}:s3:::{name}", partition(&self.clients.region));
+        match tags::listed(&self.clients, &arn).await {
+            Some(tags) => Ok(tags),
+            None => settings::read_tags(&self.clients.s3, name).await,
+        }
+    }
+
     async fn is_empty(&self, name: &str) -> Result<bool, CloudError> {
         let answer = self.clients.s3.list_object_versions().bucket(name).max_keys(1).send().await;
         let answer = answer.map_err(|error| classify("s3:ListObjectVersions", &error))?;
@@ -271,6 +281,8 @@ impl Resource for Bucket {
         usual_delete: Duration::from_secs(3),
     };
 
+    const DRIFT: Hints = Hints { members: &["lifecycle"], works: &[] };
+
     type Inputs = BucketInputs;
     type Outputs = BucketOutputs;
 
@@ -317,10 +329,10 @@ impl Resource for Bucket {
 
     async fn read(&self, id: &str) -> Result<Option<Live<BucketInputs, BucketOutputs>>, CloudError> {
         let s3 = &self.clients.s3;
-        let Some(tags) = self.tags_if_there(id).await? else { return Ok(None) };
-        // Five SDK calls at once make a future of 25 KB, which has no place inside those that wait for it.
+        // Six SDK calls at once make a future of 30 KB, which has no place inside those that wait for it.
         let settings = Box::pin(async {
             try_join!(
+                self.listed_tags(id),
                 settings::read_encryption(s3, id),
                 settings::read_public_access(s3, id),
                 settings::read_policy(s3, id),
@@ -328,7 +340,11 @@ impl Resource for Bucket {
                 settings::read_lifecycle(s3, id),
             )
         });
-        let (encryption, public_access_block, policy, versioning, lifecycle) = settings.await?;
+        let (tags, encryption, public_access_block, policy, versioning, lifecycle) = match settings.await {
+            Ok(settings) => settings,
+            Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let name = id.to_owned();
         let outputs = BucketOutputs { arn: format!("arn:aws:s3:::{id}"), name: name.clone() };
         let inputs = BucketInputs { name, encryption, public_access_block, policy, versioning, lifecycle, tags };

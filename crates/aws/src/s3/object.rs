@@ -163,9 +163,10 @@ impl Resource for Object {
     async fn read(&self, id: &str) -> Result<Option<Live<ObjectInputs, ObjectOutputs>>, CloudError> {
         let (bucket, key) = parts(id)?;
         let s3 = &self.clients.s3;
+        let head = s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send();
+        let (head, tags) = Box::pin(async { futures::join!(head, read_tags(s3, bucket, key)) }).await;
         // First what answers with a code: to a `HEAD` S3 says no more than a status, and expired credentials look like others.
-        let Some(tags) = read_tags(s3, bucket, key).await? else { return Ok(None) };
-        let head = s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send().await;
+        let Some(tags) = tags? else { return Ok(None) };
         let head = match head.map_err(|error| classify("s3:HeadObject", &error)) {
             Ok(head) => head,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
@@ -238,6 +239,12 @@ fn bucket_of(inputs: &ObjectInputs) -> Result<&str, CloudError> {
 /// In hex, where it is a checksum of the whole object: a composite one ends in the number of parts.
 fn whole_checksum(base64: Option<&str>) -> Option<String> {
     base64.and_then(|text| STANDARD.decode(text).ok()).map(hex::encode)
+}
+
+/// The SHA-256 of an object's bytes, as far as it is told; `None` when there is none.
+pub async fn sha256(clients: &Clients, bucket: &str, key: &str) -> Result<Option<String>, CloudError> {
+    let found = Object::new(clients).read(&format!("{bucket}/{key}")).await?;
+    Ok(found.map(|live| live.inputs.sha256))
 }
 
 /// The tags of an object; `None` when there is none.

@@ -1,4 +1,5 @@
 //! What runs on client machines.
 
+pub(crate) mod health;
 mod heartbeat;
 pub mod process;

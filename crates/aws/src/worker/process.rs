@@ -228,8 +228,10 @@ impl Resource for Process {
     async fn read(&self, id: &str) -> Result<Option<Live<ProcessInputs, ProcessOutputs>>, CloudError> {
         let (bucket, name) = parts(id)?;
         let key = manifest_key(name);
-        let Some(content) = self.object(bucket, &key).await? else { return Ok(None) };
-        let Some(tags) = read_tags(&self.clients.s3, bucket, &key).await? else { return Ok(None) };
+        let both = async { futures::join!(self.object(bucket, &key), read_tags(&self.clients.s3, bucket, &key)) };
+        let (content, tags) = Box::pin(both).await;
+        let Some(content) = content? else { return Ok(None) };
+        let Some(tags) = tags? else { return Ok(None) };
         // What somebody else wrote there is shown as nothing that was asked for, and so is repaired.
         let found: Value = serde_json::from_slice(&content.body).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -14,6 +14,7 @@ mod msk;
 mod msk_connect;
 mod object;
 mod process;
+mod read_only;
 
 use std::time::Duration;
 
@@ -47,13 +48,18 @@ async fn cloud() -> Cloud {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { settle: Duration::from_millis(30), ..Settings::new(folder.path()) };
     let local = LocalCloud::start(settings).unwrap();
+    let clients = Clients::connect(&connection(&region, &local)).await.unwrap();
+    Cloud { clients, local: Some((local, folder)) }
+}
+
+/// How to reach a local cloud.
+fn connection(region: &str, local: &LocalCloud) -> Connection {
     let endpoint = Endpoint {
         url: local.endpoint().to_owned(),
         access_key: local.access_key().to_owned(),
         secret_key: local.secret_key().to_owned(),
     };
-    let clients = Clients::connect(&Connection { region, endpoint: Some(endpoint), apis: None }).await.unwrap();
-    Cloud { clients, local: Some((local, folder)) }
+    Connection { region: region.to_owned(), endpoint: Some(endpoint), apis: None }
 }
 
 /// A name that no other test, and no earlier run against AWS, has taken.
@@ -287,11 +293,8 @@ async fn a_bare_bucket_that_an_interrupted_run_left_is_ours_and_a_used_one_is_no
     deleted(&kind, &call, &id).await;
 }
 
-/// The diff looks a field's cost up by name: a field that is not listed would be replaced, and one that is listed and
-/// not there would be a lie in `explain`.
-#[tokio::test]
-async fn every_input_is_listed() {
-    let cloud = cloud().await;
+/// Inputs of every kind.
+fn samples() -> Vec<(&'static str, serde_json::Value)> {
     let mut samples = vec![
         ("kinesis/stream", serde_json::to_value(stream_inputs("a")).unwrap()),
         ("s3/bucket", serde_json::to_value(bucket_inputs("a")).unwrap()),
@@ -305,6 +308,15 @@ async fn every_input_is_listed() {
     samples.extend(ec2::samples());
     samples.extend(msk::samples());
     samples.extend(msk_connect::samples());
+    samples
+}
+
+/// The diff looks a field's cost up by name: a field that is not listed would be replaced, and one that is listed and
+/// not there would be a lie in `explain`.
+#[tokio::test]
+async fn every_input_is_listed() {
+    let cloud = cloud().await;
+    let samples = samples();
     let catalog = catalog(&cloud.clients);
     assert_eq!(catalog.kinds().count(), samples.len(), "a kind has no sample here");
     for (kind, sample) in samples {

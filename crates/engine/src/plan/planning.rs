@@ -10,7 +10,7 @@ use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
 use crate::resource::{Catalog, Kind, KindInfo, LiveValue, OnChange};
 use crate::state::{Entry, Record, State, Status};
-use crate::value::{Reference, as_reference, join_known, redact, references};
+use crate::value::{Reference, redact, references, resolve_known};
 use crate::{Address, Graph, Node};
 
 /// What one resource needs done, before edges are drawn.
@@ -87,16 +87,7 @@ impl<'a> Planning<'a> {
 
     /// `inputs` with every reference resolved whose target stays as it is.
     fn resolve_known(&self, inputs: &Value) -> Value {
-        match inputs {
-            Value::Object(map) => match as_reference(inputs) {
-                Some(reference) => self.output(&reference).unwrap_or_else(|| inputs.clone()),
-                None => {
-                    join_known(Value::Object(map.iter().map(|(k, v)| (k.clone(), self.resolve_known(v))).collect()))
-                }
-            },
-            Value::Array(items) => Value::Array(items.iter().map(|v| self.resolve_known(v)).collect()),
-            other => other.clone(),
-        }
+        resolve_known(inputs, &|reference| self.output(reference))
     }
 
     fn output(&self, reference: &Reference) -> Option<Value> {

@@ -67,6 +67,12 @@ pub(super) fn list_of_role(directory: &Directory, asked: &Value) -> Result<Value
     )
 }
 
+/// The profiles that hand out a role, as listings have them.
+pub(super) fn of_role(state: &State, role: &str) -> Value {
+    let profiles = state.profiles.values().filter(|profile| profile.role.as_deref() == Some(role));
+    profiles.map(|profile| shown(state, profile, false)).collect()
+}
+
 pub(super) fn add_role(directory: &Directory, asked: &Value) -> Result<Value, ApiError> {
     let (name, role_name) = (text(asked, "InstanceProfileName"), text(asked, "RoleName"));
     directory.change(|state| {

@@ -9,6 +9,7 @@
 //! it is taken, as on AWS); the local cloud's own user may do everything.
 
 mod attachments;
+mod authorization_details;
 mod aws_managed;
 mod directory;
 mod document;
@@ -115,6 +116,7 @@ fn answer(iam: &Iam, call: &Call, input: &Value) -> Result<Value, ApiError> {
         "DeleteRole" => roles::delete(directory, input),
         "DeleteRolePolicy" => inline_policies::delete(directory, input),
         "DetachRolePolicy" => attachments::detach(directory, input),
+        "GetAccountAuthorizationDetails" => authorization_details::list(directory, input),
         "GetInstanceProfile" => instance_profiles::get(directory, input),
         "GetPolicy" => managed_policies::get(directory, input),
         "GetPolicyVersion" => versions::get(directory, input),

@@ -1,0 +1,162 @@
+//! Looks at the cloud and compares, with clients that can only read.
+//!
+//! ```text
+//! who are we?  ──────────────────────────────────┐
+//! state, stack file ─expand→ graph ─observe→ compare ─┬→ what differs, read again by itself → Drift
+//!                                                unmanaged ┘
+//! ```
+//!
+//! Nothing is locked, and neither is a local cloud started. What the first round finds rests on lists, which may know of
+//! changes some seconds late: so what seems to differ is read a second time without them.
+
+use std::collections::BTreeSet;
+
+use futures::future::{Either, select};
+use pinfra_aws::unmanaged::{self, Known};
+use pinfra_aws::{Clients, catalog};
+use pinfra_engine::drift::drift;
+use pinfra_engine::observe::Observed;
+use pinfra_engine::state::Place;
+use pinfra_engine::{Address, Drift, Graph, State, What, observe};
+
+use super::kept::{KEPT, compared_by_hash};
+use crate::commands::context::Context;
+use crate::commands::{facts, local, plan, stacks};
+use crate::expand::{Facts, expand};
+use crate::report::Failure;
+use crate::spec::Stack;
+
+/// What was found, and what it was compared with.
+pub(super) struct Looked {
+    /// The stack's name.
+    pub(super) name: String,
+    /// The stack file, where one was given.
+    pub(super) file: Option<Stack>,
+    /// Where the stack lives.
+    pub(super) place: Place,
+    /// What the graph depends on beside the stack file.
+    pub(super) facts: Option<Facts>,
+    /// What was compared: what the stack file asks for, or what is recorded.
+    pub(super) addresses: Vec<Address>,
+    /// What was found.
+    pub(super) observed: Observed,
+    /// What differs.
+    pub(super) drift: Drift,
+    /// The clients that were used, for the number of requests.
+    pub(super) clients: Clients,
+}
+
+/// Compares the stack that `given` names.
+pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looked, Failure> {
+    let chosen = stacks::choose(context, given)?;
+    let file = match &chosen.file {
+        Some(file) => Some(stacks::load_to_make(&file.source.path)?),
+        None => None,
+    };
+    let state = chosen.state.unwrap_or_else(|| State::new(chosen.name.clone(), String::new()));
+    let (target, region) = match (&file, &state.place) {
+        (Some(file), _) => stacks::place(context, file, Some(&state))?,
+        (None, Some(place)) => (stacks::recorded_target(place), place.region.clone()),
+        (None, None) => {
+            return Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
+                .hint("give its stack file instead of its name"));
+        }
+    };
+    let connection = local::connect_if_running(context, target, &region).await?;
+    // Whose account this is, is asked for while everything is read as if it were the recorded one.
+    let recorded = state.place.as_ref().filter(|_| !state.resources.is_empty());
+    let (clients, asked) = match recorded {
+        Some(place) => (Clients::read_only(&connection, &place.account).await, false),
+        None => (Clients::connect_read_only(&connection).await?, true),
+    };
+    let place =
+        Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
+    let identity = Box::pin(async {
+        if !asked {
+            let mut caller = clients.clone();
+            caller.account = clients.ask_account(&connection).await?;
+            plan::check_account(&state, &caller)?;
+        }
+        Ok::<(), Failure>(())
+    });
+    let comparing = Box::pin(compare(context, file.as_ref(), &state, &place, &clients));
+    let compared = match select(identity, comparing).await {
+        Either::Left((identity, comparing)) => {
+            identity?;
+            comparing.await?
+        }
+        Either::Right((compared, identity)) => {
+            identity.await?;
+            compared?
+        }
+    };
+    let Compared { facts, addresses, observed, drift } = compared;
+    Ok(Looked { name: chosen.name, file, place, facts, addresses, observed, drift, clients })
+}
+
+struct Compared {
+    facts: Option<Facts>,
+    addresses: Vec<Address>,
+    observed: Observed,
+    drift: Drift,
+}
+
+async fn compare(
+    context: &Context,
+    file: Option<&Stack>,
+    state: &State,
+    place: &Place,
+    clients: &Clients,
+) -> Result<Compared, Failure> {
+    let (facts, graph) = match file {
+        Some(file) => {
+            let facts = facts::deployed(context, file, state, place, clients, KEPT).await?;
+            let graph = expand(file, place, &facts)?;
+            (Some(facts), Some(compared_by_hash(&graph, state)?))
+        }
+        None => (None, None),
+    };
+    let looking = clients.looking(&state.stack);
+    let shared = catalog(&looking);
+    let nothing = Graph::default();
+    let observed = observe(graph.as_ref().unwrap_or(&nothing), state, &shared);
+    let mut observed = observed.await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+    let known = Known { stack: &state.stack, observed: &observed };
+    let (strange, again) = futures::join!(
+        unmanaged::find(&looking, &shared, known),
+        read_again(graph.as_ref(), state, &observed, clients)
+    );
+    let strange = strange?;
+    observed.extend(again?);
+    let mut drift = drift(graph.as_ref(), state, &observed, &shared);
+    drift.extend(strange);
+    for finding in drift.findings.iter_mut().filter(|finding| finding.declared_at.is_empty()) {
+        let node = graph.as_ref().and_then(|graph| graph.get(&finding.address));
+        finding.declared_at = node.map(|node| node.declared_at.clone()).unwrap_or_default();
+    }
+    let addresses = match &graph {
+        Some(graph) => graph.nodes().map(|node| node.address.clone()).collect(),
+        None => state.resources.keys().cloned().collect(),
+    };
+    Ok(Compared { facts, addresses, observed, drift })
+}
+
+/// What seems to differ, read by itself.
+async fn read_again(
+    graph: Option<&Graph>,
+    state: &State,
+    observed: &Observed,
+    clients: &Clients,
+) -> Result<Observed, Failure> {
+    let catalog = catalog(clients);
+    let found = drift(graph, state, observed, &catalog);
+    let differs = found.findings.iter().filter(|finding| finding.what != What::Unhealthy || finding.field.is_some());
+    let addresses: BTreeSet<&Address> = differs.map(|finding| &finding.address).collect();
+    let mut some = state.clone();
+    some.resources.retain(|address, _| addresses.contains(address));
+    if some.resources.is_empty() {
+        return Ok(Observed::new());
+    }
+    let again = observe(&Graph::default(), &some, &catalog).await;
+    again.map_err(|unreadable| plan::cannot_read(&unreadable))
+}
