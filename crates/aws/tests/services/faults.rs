@@ -9,7 +9,7 @@ use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use pinfra_local::Settings;
 
-use self::once::{Once, TRUST, Trouble, there};
+use self::once::{Once, TRUST, Trouble, there, told};
 use crate::cloud::{Cloud, code};
 
 fn rules(cloud: &Cloud, text: &str) {
@@ -66,6 +66,10 @@ async fn every_service_refuses_in_its_own_words() {
     };
     assert_eq!(error.retry_after_seconds(), Some("1"));
     // Without a status that of the code, where it has one.
+    rules(&cloud, "on iam:* do refuse NoSuchEntity");
+    let (_, code, status) = told("iam", once.iam.get_role().role_name("pins").send().await);
+    assert_eq!((code.as_str(), status), ("NoSuchEntity", 404));
+    assert_eq!(cloud.local.faults().calls().pop().unwrap().code.as_deref(), Some("NoSuchEntity"));
     rules(&cloud, "on s3:* do refuse AccessDenied message=\"not today\"");
     let error = once.s3.list_buckets().send().await.unwrap_err();
     assert_eq!(error.raw_response().map(|raw| raw.status().as_u16()), Some(403));

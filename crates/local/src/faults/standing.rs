@@ -104,7 +104,7 @@ impl Standing {
 fn fires(count: &Count, seed: u64, place: u64) -> bool {
     let when = &count.rule.when;
     when.nth.is_none_or(|nth| count.matched == nth)
-        && when.every.is_none_or(|every| count.matched % every == 0)
+        && when.every.is_none_or(|every| count.matched.is_multiple_of(every))
         && when.times.is_none_or(|times| count.fired < times)
         && when.chance.is_none_or(|chance| drawn(chance, seed, place, count.matched))
 }

@@ -65,6 +65,12 @@ impl Victim {
         Ok(victim)
     }
 
+    /// A child of a test, which nobody finds by its connections.
+    #[cfg(test)]
+    pub(crate) fn child(child: &std::process::Child) -> Victim {
+        Victim { pid: child.id(), started: stat(child.id()).map(|stat| stat.started).unwrap_or_default() }
+    }
+
     /// Kills it. One that has ended meanwhile is as dead.
     pub(crate) fn kill(self) -> Result<(), NoVictim> {
         if stat(self.pid).is_none_or(|stat| stat.started != self.started) {
@@ -197,7 +203,7 @@ mod tests {
     #[test]
     fn a_process_that_has_ended_is_as_dead() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let victim = Victim { pid: child.id(), started: stat(child.id()).unwrap().started };
+        let victim = Victim::child(&child);
         child.wait().unwrap();
         assert_eq!(victim.kill(), Ok(()));
     }

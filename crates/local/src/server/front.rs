@@ -225,7 +225,7 @@ impl Front {
         let (service, model) = (*service, *model);
         let refuse = |error: ApiError| Answered {
             response: whole(answer::refusal(Some(model), &error, request_id)),
-            code: Some(error.code),
+            code: Some(answer::code_on_the_wire(Some(model), &error).to_owned()),
         };
         let routed = match self.dispatch.route(service, model, request) {
             Ok(routed) => routed,

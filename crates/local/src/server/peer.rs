@@ -151,3 +151,48 @@ impl AsyncWrite for Line {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use http_body_util::Full;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than the buffers of two sockets hold.
+    const LONG: usize = 64 * 1024 * 1024;
+
+    #[tokio::test]
+    async fn the_process_lives_until_the_last_byte_of_the_answer_has_left() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let victim = Victim::child(&child);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, address) = listener.accept().await.unwrap();
+        let (peer, line) = Peer::of(stream, address).unwrap();
+        let answer = service_fn(move |_| {
+            let body = Full::new(Bytes::from(vec![7; LONG])).map_err(|never| match never {}).boxed_unsync();
+            let response = peer.killed_by(Response::new(body), victim);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let serving = tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(line), answer));
+
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut begun = [0; 1024];
+        client.read_exact(&mut begun).await.unwrap();
+        assert_eq!(child.try_wait().unwrap(), None, "killed before all has left");
+        let mut rest = vec![0; LONG - begun.len()];
+        client.read_exact(&mut rest).await.unwrap();
+        drop(client);
+        let _ended = serving.await.unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+}

@@ -142,7 +142,7 @@ fn ec2_body(model: &Model, operation: &Operation, output: &Value, request_id: &s
 pub(crate) fn refusal(model: Option<&Model>, error: &ApiError, request_id: &str) -> Response<Bytes> {
     let protocol = model.map_or(Protocol::Json("1.1"), |model| model.protocol);
     let modelled = model.and_then(|model| model.error(&error.code));
-    let code = modelled.and_then(|(_, about)| about.code.as_ref()).filter(|_| is_xml(protocol)).unwrap_or(&error.code);
+    let code = code_on_the_wire(model, error);
     let status = error
         .status
         .or_else(|| modelled.and_then(|(_, about)| about.status))
@@ -174,6 +174,12 @@ pub(crate) fn refusal(model: Option<&Model>, error: &ApiError, request_id: &str)
     };
     *response.body_mut() = body.into();
     response
+}
+
+/// The code as clients see it: in XML some exceptions have another one than their name.
+pub(crate) fn code_on_the_wire<'a>(model: Option<&'a Model>, error: &'a ApiError) -> &'a str {
+    let modelled = model.filter(|model| is_xml(model.protocol)).and_then(|model| model.error(&error.code));
+    modelled.and_then(|(_, about)| about.code.as_deref()).unwrap_or(&error.code)
 }
 
 /// The members of an error that its model has in headers, such as `Retry-After`.

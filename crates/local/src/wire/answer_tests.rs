@@ -105,6 +105,16 @@ fn query_refusals_have_the_code_and_status_of_the_model() {
     let body = "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type>\
         <Code>LimitExceeded</Code><Message>too many</Message></Error><RequestId>id-1</RequestId></ErrorResponse>";
     assert_eq!(refusal("iam", &error), expect(409, "text/xml", body));
+    assert_eq!(refusal("iam", &ApiError::new("LimitExceeded", "too many")), expect(409, "text/xml", body));
+}
+
+#[test]
+fn members_of_an_error_that_belong_in_headers_are_there() {
+    let mut error = ApiError::new("TooManyRequestsException", "slowly");
+    error.fields.insert("retryAfterSeconds".to_owned(), json!("7"));
+    let response = answer::refusal(Some(catalogue::service("apigateway").unwrap().1), &error, "id-1");
+    assert_eq!(response.headers()["retry-after"], "7");
+    assert_eq!(read(&response), expect(429, "application/json", r#"{"message":"slowly"}"#));
 }
 
 #[test]

@@ -153,11 +153,14 @@ impl Model {
         self.operations_by_name.get(name).map(|index| &self.operations[*index])
     }
 
-    /// The exception of that name.
+    /// The exception of that name, or with that code on the wire.
     pub(crate) fn error(&self, name: &str) -> Option<(&Structure, &ErrorTrait)> {
-        match &self.shape(*self.shapes_by_name.get(name)?).kind {
-            Kind::Structure(structure) => Some((structure, structure.error.as_ref()?)),
-            _ => None,
+        match self.shapes_by_name.get(name) {
+            Some(id) => self.shape(*id).exception(),
+            None => {
+                let mut all = self.shapes.iter().filter_map(Shape::exception);
+                all.find(|(_, about)| about.code.as_deref() == Some(name))
+            }
         }
     }
 
@@ -165,6 +168,15 @@ impl Model {
     pub(crate) fn structure(&self, id: ShapeId) -> Option<&Structure> {
         match &self.shape(id).kind {
             Kind::Structure(structure) => Some(structure),
+            _ => None,
+        }
+    }
+}
+
+impl Shape {
+    fn exception(&self) -> Option<(&Structure, &ErrorTrait)> {
+        match &self.kind {
+            Kind::Structure(structure) => Some((structure, structure.error.as_ref()?)),
             _ => None,
         }
     }

@@ -105,7 +105,10 @@ where
     (service, trouble)
 }
 
-fn told<T, E>(service: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> (&'static str, String, u16)
+pub(super) fn told<T, E>(
+    service: &'static str,
+    answer: Result<T, SdkError<E, HttpResponse>>,
+) -> (&'static str, String, u16)
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
