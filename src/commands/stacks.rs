@@ -126,7 +126,7 @@ pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
 
 /// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew; returns whether it was.
 pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<(StateStore, bool), Failure> {
-    let lock = Lock::take(shelf(context, name), command)?;
+    let lock = take(context, name, command)?;
     let (store, recovered) = StateStore::recover(lock, name)?;
     let Some(Recovered { damage, set_aside, kept_lineage }) = recovered else {
         context.tell("the state is whole: there is nothing to recover");
@@ -144,8 +144,21 @@ pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<(S
 
 /// Takes the stack's lock and opens its state.
 pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
-    let lock = Lock::take(shelf(context, name), command)?;
+    let lock = take(context, name, command)?;
     Ok(StateStore::open(lock, name)?)
+}
+
+fn take(context: &Context, name: &str, command: &str) -> Result<Lock, Failure> {
+    let shelf = shelf(context, name);
+    if let Ok(Some(status)) = lock_status(&*shelf)
+        && status.life == Life::Expired
+    {
+        let host = &status.holder.host;
+        context.tell(&format!(
+            "the last run, on `{host}`, has not given the lock back: making sure for 15 s that it is gone"
+        ));
+    }
+    Ok(Lock::take(shelf, command)?)
 }
 
 /// The target of the command line, which wins over the stack file's.
