@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pinfra_engine::state::{Broken, Life, LockError, LockStatus, break_lock, lock_status};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::stacks;
@@ -28,61 +28,68 @@ fn status(context: &Context, given: Option<&str>) -> Result<(), Failure> {
         Some(given) => vec![name(given)?],
         None => stacks::known(context.home()?)?,
     };
-    let mut locked = 0;
+    let mut told = 0;
     for name in &names {
-        let shelf = stacks::shelf(context, name)?;
-        let status = match lock_status(&*shelf) {
-            Ok(Some(status)) => status,
+        let (text, value) = match lock_status(&*stacks::shelf(context, name)?) {
+            Ok(Some(status)) => (sentence(name, &status), described(&status)),
+            // Of all folders, those of stacks are meant.
             Ok(None) if given.is_none() => continue,
-            Ok(None) => {
-                context.result(&format!("{name}: never locked\n"), "lock", json!({"stack": name, "life": null}))?;
-                locked += 1;
-                continue;
-            }
+            Ok(None) => ("free; it was never locked".to_owned(), json!({"life": null})),
             Err(LockError::Damaged { name: file }) => {
-                let text = format!("{name}: `{file}` is not a lock file; `pinfra lock break {name}` replaces it\n");
-                context.result(&text, "lock", json!({"stack": name, "life": "damaged"}))?;
-                locked += 1;
-                continue;
+                let text = format!("`{file}` is not a lock file; `pinfra lock break {name}` replaces it");
+                (text, json!({"life": "damaged"}))
             }
             Err(error) => return Err(error.into()),
         };
-        locked += 1;
-        let holder = &status.holder;
-        let value = json!({
-            "stack": name, "life": status.life, "command": holder.command, "pid": holder.pid, "host": holder.host,
-            "user": holder.user, "token": holder.token, "taken_at": holder.taken_at,
-            "expires_in_seconds": status.left.as_secs(), "process_lives": holder.process_lives(),
-        });
-        context.result(&format!("{name}: {}\n", sentence(name, &status)), "lock", value)?;
+        told += 1;
+        context.result(&format!("{name}: {text}\n"), "lock", with_stack(name, value))?;
     }
-    if locked == 0 {
+    if told == 0 {
         context.tell(&format!("no stack under `{}` was ever locked", context.home()?));
     }
     Ok(())
 }
 
+fn with_stack(name: &str, mut value: Value) -> Value {
+    value["stack"] = Value::from(name);
+    value
+}
+
+/// The same for programs.
+fn described(status: &LockStatus) -> Value {
+    let holder = &status.holder;
+    json!({
+        "life": status.life, "command": holder.command, "pid": holder.pid, "host": holder.host, "user": holder.user,
+        "token": holder.token, "taken_at": holder.taken_at, "expires_at": holder.expires_at,
+        "expires_in_seconds": status.left.as_secs(), "process_lives": holder.process_lives(),
+    })
+}
+
 /// What is known of the lease, for people.
 fn sentence(name: &str, status: &LockStatus) -> String {
     let holder = &status.holder;
-    let since = ago(holder.taken_at);
-    let who = format!("`pinfra {}` of {}@{} (pid {})", holder.command, holder.user, holder.host, holder.pid);
+    let who = format!("{}, who took it {}", who(status), ago(holder.taken_at));
     match status.life {
-        Life::Free => format!("free; last held by {who}, taken {since}"),
+        Life::Free => format!("free; last held by {who}"),
         Life::Held => {
-            let lives = if holder.process_lives().is_some() { "its process lives" } else { "on another machine" };
-            format!("held by {who} since {since}; {lives}; the lease lasts {} s unless renewed", status.left.as_secs())
+            let lives = if holder.process_lives().is_some() { "its process lives" } else { "it is on another machine" };
+            format!("held by {who}; {lives}; the lease lasts {} s unless renewed", status.left.as_secs())
         }
         Life::Silent => format!(
-            "held by {who} since {since}; its process is there, but has not renewed the lease in time: it was stopped, or \
-             hangs. `kill {}` ends it, `pinfra lock break {name}` takes the lock from it",
+            "held by {who}; its process is there, but has not renewed the lease in time: it was stopped, or hangs. \
+             `kill {}` ends it, `pinfra lock break {name}` takes the lock from it",
             holder.pid
         ),
-        Life::Dead => format!("free; {who}, who took it {since}, has ended without giving it back"),
-        Life::Expired => format!(
-            "expired; {who}, who took it {since}, has not renewed it. The next run watches it for some seconds and takes it"
-        ),
+        Life::Dead => format!("free; {who}, has ended without giving it back"),
+        Life::Expired => {
+            format!("expired; {who}, has not renewed it. The next run watches it for some seconds and takes it")
+        }
     }
+}
+
+fn who(status: &LockStatus) -> String {
+    let holder = &status.holder;
+    format!("`pinfra {}` of {}@{} (pid {})", holder.command, holder.user, holder.host, holder.pid)
 }
 
 fn ago(taken_at: u64) -> String {
@@ -114,9 +121,7 @@ fn end(context: &Context, given: Option<&str>, force: bool, yes: bool) -> Result
     let (text, life) = match &broken {
         Broken::Nobody => (format!("nobody holds `{name}`: nothing to break"), None),
         Broken::Lease(status) => {
-            let holder = &status.holder;
-            let who = format!("`pinfra {}` of {}@{} (pid {})", holder.command, holder.user, holder.host, holder.pid);
-            (format!("the lock of `{name}` was taken from {who}; the next run goes on"), Some(status.life))
+            (format!("the lock of `{name}` was taken from {}; the next run goes on", who(status)), Some(status.life))
         }
         Broken::Damaged => (format!("the damaged lock file of `{name}` was replaced; the next run goes on"), None),
     };

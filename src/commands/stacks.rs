@@ -147,15 +147,6 @@ pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<State
     Ok(StateStore::open(lock(context, name, command)?, name)?)
 }
 
-/// Takes the stack's lock, and tells what is wrong with the place where its state is kept.
-fn lock(context: &Context, name: &str, command: &str) -> Result<Lock, Failure> {
-    let home = context.home()?;
-    for concern in home.concerns() {
-        context.tell(&format!("warning: {concern}"));
-    }
-    Ok(Lock::take(home.shelf(name), command)?)
-}
-
 /// Refuses a stack whose lake would hold its own state: `down` empties it.
 pub(super) fn check_lake(context: &Context, graph: &Graph) -> Result<(), Failure> {
     let home = context.home()?;
@@ -166,6 +157,24 @@ pub(super) fn check_lake(context: &Context, graph: &Graph) -> Result<(), Failure
         return Err(Failure::new(message).hint("keep state in a bucket of its own"));
     }
     Ok(())
+}
+
+/// Takes the stack's lock, and tells what is wrong with the place where its state is kept.
+fn lock(context: &Context, name: &str, command: &str) -> Result<Lock, Failure> {
+    let home = context.home()?;
+    for concern in home.concerns() {
+        context.tell(&format!("warning: {concern}"));
+    }
+    let shelf = home.shelf(name);
+    if let Ok(Some(status)) = lock_status(&*shelf)
+        && status.life == Life::Expired
+    {
+        let host = &status.holder.host;
+        context.tell(&format!(
+            "the last run, on `{host}`, has not given the lock back: making sure for 15 s that it is gone"
+        ));
+    }
+    Ok(Lock::take(shelf, command)?)
 }
 
 /// The target of the command line, which wins over the stack file's.

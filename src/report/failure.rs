@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pinfra_engine::state::{Life, LockError, StateError};
+use pinfra_engine::state::{Life, LockError, ShelfError, StateError};
 use pinfra_engine::{CloudError, GraphError, PlanError, Would};
 use serde_json::json;
 
@@ -134,6 +134,10 @@ impl From<StateError> for Failure {
             return failure.hint(
                 "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds",
             );
+        }
+        if matches!(&error, StateError::Shelf(ShelfError::Failed { doing: "write", .. })) {
+            return failure
+                .hint("what was recorded before is whole: see to it that this can be written, and run it again");
         }
         if matches!(error, StateError::LockLost) {
             return failure

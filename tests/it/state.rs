@@ -123,6 +123,8 @@ async fn of_two_runs_at_once_one_works_and_the_other_is_told_who_does() {
     sandbox.write("streams.yaml", STREAMS);
     sandbox.ok(&["local", "start", "--settle-ms", "400"]);
     let mut first = running(&sandbox, &["up", "streams.yaml"]);
+    // It shall not be done before the others have tried.
+    signal(&first, "STOP");
     for command in [&["up", "streams.yaml"][..], &["up", "streams.yaml", "--recover"], &["down", "streams.yaml"]] {
         let second = sandbox.run(command);
         assert_eq!(second.code, 1);
@@ -136,6 +138,7 @@ async fn of_two_runs_at_once_one_works_and_the_other_is_told_who_does() {
     let refused = sandbox.run(&["lock", "break", "pins"]);
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("held by `pinfra up`"), "{}", refused.stderr);
+    signal(&first, "CONT");
     assert!(first.wait().unwrap().success(), "the first was left alone");
     assert_eq!(lock_status(&sandbox)["life"], "free");
     sandbox.ok(PLAN);
