@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
+use pinfra_aws::Clients;
 use serde_json::Value;
 
 use crate::support::{STREAMS, Said, Sandbox, said};
@@ -36,42 +37,57 @@ fn calls(sandbox: &Sandbox) -> Vec<Value> {
 }
 
 /// Runs `up`, which a rule has to kill.
-fn killed_up(sandbox: &Sandbox, rule: &str) {
+fn killed_up(sandbox: &Sandbox, stack: &str, rule: &str) {
     let set = set(sandbox, rule);
     assert_eq!(set.code, 0, "{}", set.stderr);
-    let ended = sandbox.command(&["up", "pins.yaml", "--yes"]).output().unwrap();
+    let ended = sandbox.command(&["up", stack, "--yes"]).output().unwrap();
     assert_eq!(ended.status.signal(), Some(SIGKILL), "{rule}: {ended:?}");
+}
+
+/// How many objects of a stack there are that the operation makes.
+async fn made(clients: &Clients, operation: &str, stack: &str) -> usize {
+    match operation {
+        "kinesis:CreateStream" => {
+            let streams = clients.kinesis.list_streams().send().await.unwrap().stream_names;
+            streams.iter().filter(|name| name.starts_with(stack)).count()
+        }
+        "s3:CreateBucket" => {
+            let buckets = clients.s3.list_buckets().send().await.unwrap();
+            buckets.buckets().iter().filter(|bucket| bucket.name().unwrap().starts_with(stack)).count()
+        }
+        "iam:CreateRole" => {
+            let roles = clients.iam.list_roles().send().await.unwrap();
+            roles.roles().iter().filter(|role| role.role_name().starts_with(stack)).count()
+        }
+        _ => {
+            let apis = clients.apigateway.get_rest_apis().send().await.unwrap();
+            apis.items().iter().filter(|api| api.name().unwrap().starts_with(stack)).count()
+        }
+    }
 }
 
 #[tokio::test]
 async fn the_caller_dies_before_its_call_after_it_or_when_it_is_answered() {
     let sandbox = sandbox();
-    let s3 = sandbox.clients().await.s3;
-    killed_up(&sandbox, "on s3:CreateBucket nth=1 do kill before");
-    assert!(s3.list_buckets().send().await.unwrap().buckets().is_empty());
-
-    killed_up(&sandbox, "on s3:CreateBucket nth=1 do kill after");
-    assert_eq!(s3.list_buckets().send().await.unwrap().buckets().len(), 1);
-    let made = calls(&sandbox);
-    let bucket = made.iter().rfind(|call| call["operation"] == "CreateBucket").unwrap();
-    assert_eq!((&bucket["status"], &bucket["fault"]), (&Value::Null, &Value::from("kill after")), "{bucket}");
-
-    killed_up(&sandbox, "on s3:PutBucketTagging nth=1 do kill answered");
-    let made = calls(&sandbox);
-    let tagging = made.iter().rfind(|call| call["operation"] == "PutBucketTagging").unwrap();
-    assert_eq!(
-        (&tagging["status"], &tagging["fault"]),
-        (&Value::from(200), &Value::from("kill answered")),
-        "{tagging}"
-    );
-
-    // Rules that have fired stand on, and the next run is not the first call any more.
-    sandbox.ok(&["up", "pins.yaml", "--yes"]);
-    let plan = sandbox.run(&["plan", "pins.yaml", "--detailed-exitcode"]);
-    assert_eq!(plan.code, 0, "{}", plan.stdout);
-    assert_eq!(sandbox.streams().await.len(), 3);
-    sandbox.ok(&["local", "faults", "clear"]);
-    sandbox.ok(&["down", "--yes"]);
+    let clients = sandbox.clients().await;
+    for operation in ["kinesis:CreateStream", "s3:CreateBucket", "iam:CreateRole", "apigateway:CreateRestApi"] {
+        for (moment, effect, status) in [("before", 0, false), ("after", 1, false), ("answered", 1, true)] {
+            let name = format!("{}-{moment}", operation.split(':').next().unwrap());
+            let file = format!("{name}.yaml");
+            let text = format!(
+                "name: {name}\ntables: {{ pin: {{ key: index }} }}\nstreams: {{ shards: 1 }}\nlake: {{}}\napi: {{}}\n"
+            );
+            sandbox.write(&file, &text);
+            sandbox.ok(&["local", "calls", "--reset"]);
+            killed_up(&sandbox, &file, &format!("on {operation} nth=1 do kill {moment}"));
+            assert_eq!(made(&clients, operation, &name).await, effect, "{operation} {moment}");
+            let calls = calls(&sandbox);
+            let fault = format!("kill {moment}");
+            let call = calls.iter().find(|call| call["fault"] == fault.as_str()).unwrap();
+            assert_eq!(call["operation"], operation.split(':').nth(1).unwrap());
+            assert_eq!(call["status"].is_u64(), status, "{call}");
+        }
+    }
 }
 
 #[test]

@@ -320,8 +320,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn looks_that_fail_for_trouble_of_the_cloud_are_no_failure_of_the_object() {
-        let trouble = RefCell::new(0);
-        let looked = wait(&call(), |n| {
+        let (call, trouble) = (call(), RefCell::new(0));
+        let looked = wait(&call, |n| {
             if n % 2 == 1 {
                 *trouble.borrow_mut() += 1;
                 return Err(refused(ErrorKind::Unreachable));
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(looked.await, Ok(200));
         assert_eq!(trouble.into_inner(), 100);
         let began = Instant::now();
-        let error = wait(&call(), |_| Err(refused(ErrorKind::Throttled))).await.unwrap_err();
+        let error = wait(&call, |_| Err(refused(ErrorKind::Throttled))).await.unwrap_err();
         assert_eq!(error, refused(ErrorKind::Throttled));
         assert!(began.elapsed() >= TROUBLE && began.elapsed() < TROUBLE * 2);
     }

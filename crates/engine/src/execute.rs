@@ -7,6 +7,7 @@
 //! *parks* what runs: calls that have left are finished, and waits are left. The journal has such a step as begun, and
 //! with the id that the cloud gave it, so the next run goes on with it.
 
+mod outcome;
 mod step;
 mod tries;
 
@@ -32,6 +33,7 @@ use crate::resource::{Call, Catalog};
 use crate::state::{Entry, StateError, StateStore, StepId};
 use crate::value::{redact, resolve, scrub};
 use crate::{Address, CloudError, ErrorKind, State};
+pub use outcome::{Outcome, Parked};
 use step::Naming;
 
 /// What takes longer than this is not waited for by a run that detaches.
@@ -51,41 +53,6 @@ pub struct Options {
     pub detach: bool,
     /// Who listens.
     pub events: UnboundedSender<Event>,
-}
-
-/// How it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Steps that ended well.
-    pub done: usize,
-    /// Steps that failed, with why.
-    pub failed: Vec<(Address, CloudError)>,
-    /// Steps not tried because something they need failed.
-    pub blocked: Vec<Address>,
-    /// Steps that were left while they were being waited for: the next run goes on with them.
-    pub parked: Vec<Parked>,
-    /// Steps that the end of the run kept from being tried, or from being waited for.
-    pub left: usize,
-    /// What the cloud said when it took our credentials no more, which ended the run.
-    pub halted: Option<CloudError>,
-}
-
-/// A step that was begun and not waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
-    /// Of what.
-    pub address: Address,
-    /// What is done to it.
-    pub action: Action,
-    /// What was waited for last, such as `CREATING`.
-    pub waiting_for: Option<String>,
-}
-
-impl Outcome {
-    /// Whether everything was done.
-    pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.blocked.is_empty() && self.parked.is_empty() && self.left == 0
-    }
 }
 
 /// What a task tells the loop.

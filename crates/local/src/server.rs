@@ -7,6 +7,7 @@
 mod admin;
 mod authorise;
 mod backend;
+mod body;
 mod counts;
 mod dispatch;
 mod folder;

@@ -31,10 +31,12 @@ use scenario::SCENARIOS;
 use stack::Extent;
 use table::{Outcome, Trial, markdown, summary};
 
+use crate::chaos::setting;
+
 /// What `.ci/run` tries.
 const SAMPLE: usize = 12;
-/// Local clouds at the same time.
-const LANES: usize = 2;
+/// Local clouds at the same time; more by `PINFRA_KILL_LANES`.
+const LANES: u64 = 2;
 
 /// Points that are still to be tried, of each scenario.
 type Queues = [VecDeque<Point>; SCENARIOS.len()];
@@ -52,7 +54,7 @@ fn killed_at_any_call_the_next_run_finishes_the_job() {
     let trials = Mutex::new(Vec::new());
     let mut first = Some(first);
     std::thread::scope(|scope| {
-        for _ in 0..LANES {
+        for _ in 0..setting("PINFRA_KILL_LANES", LANES) {
             let lane = first.take();
             let (queues, trials, undisturbed) = (&queues, &trials, &undisturbed);
             scope.spawn(move || go_round_until_done(lane, extent, queues, trials, undisturbed));
@@ -97,6 +99,7 @@ fn go_round_until_done(
         for (queue, point) in queues.lock().unwrap().iter_mut().zip(round) {
             queue.extend(point);
         }
+        tried.iter().for_each(tell_failure);
         let mut trials = trials.lock().unwrap();
         trials.extend(tried);
         if std::env::var_os("PINFRA_KILL_POINTS").is_some() {
@@ -110,10 +113,12 @@ fn report(trials: &[Trial], started: Instant) {
     let table = markdown(trials);
     std::fs::write(&path, &table).unwrap();
     println!("{table}\n{}\nthe table is in {}", summary(trials, started.elapsed()), path.display());
-    let failed: Vec<&Trial> = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed { .. })).collect();
-    for trial in &failed {
-        let Outcome::Failed { said, .. } = &trial.outcome else { continue };
+    let failed = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed { .. })).count();
+    assert!(failed == 0, "{failed} of {} points did not converge", trials.len());
+}
+
+fn tell_failure(trial: &Trial) {
+    if let Outcome::Failed { said, .. } = &trial.outcome {
         println!("\n{}, {:?}:\n{said}", trial.scenario.word(), trial.point);
     }
-    assert!(failed.is_empty(), "{} of {} points did not converge", failed.len(), trials.len());
 }

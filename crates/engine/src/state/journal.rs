@@ -366,6 +366,11 @@ mod tests {
         journal_of(&[&[open(0)], entries].concat())
     }
 
+    fn status(entries: &[Entry]) -> Option<Status> {
+        let state = replay(State::new("s", "l"), &journal(entries)).unwrap();
+        state.resources.values().next().map(|record| record.status.clone())
+    }
+
     #[test]
     fn a_resource_goes_through_its_states() {
         let named = Entry::Named { step: 1, id: "x".into() };

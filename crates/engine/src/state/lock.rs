@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::holder::{Clock, Holder, Life, MachineClock};
-use super::shelf::{Shelf, ShelfError, Version, When};
+use super::shelf::{Document, Shelf, ShelfError, Version, When};
 
 const DOCUMENT: &str = "lock.json";
 
@@ -299,12 +299,20 @@ impl Lease {
     }
 
     fn verify(&self) -> Result<(), Lost> {
-        match read(&*self.shelf) {
-            Ok(Some((holder, _))) if holder.expires_at != 0 && holder.is_same_lease(&self.mine().holder) => Ok(()),
-            Ok(_) | Err(LockError::Damaged { .. }) => Err(self.lose()),
+        match self.shelf.read(DOCUMENT) {
+            Ok(Some(document)) if self.is_ours(&document) => Ok(()),
+            Ok(_) => Err(self.lose()),
             // Whoever takes a lease waits until it has run out, so within its time it is ours.
             Err(_) => self.in_time(),
         }
+    }
+
+    fn is_ours(&self, document: &Document) -> bool {
+        let mine = self.mine();
+        // Mostly it is the very document that was written last.
+        document.version == mine.version
+            || serde_json::from_slice(&document.bytes)
+                .is_ok_and(|holder: Holder| holder.expires_at != 0 && holder.is_same_lease(&mine.holder))
     }
 
     /// Makes the lease last from now on, if it is still ours: also one that has run out and that nobody has taken.

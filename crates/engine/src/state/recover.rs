@@ -158,7 +158,7 @@ mod tests {
         let cases: [(&str, Edit); 4] = [
             (SNAPSHOT, |text| text[..text.len() - 20].to_vec()),
             (SNAPSHOT, |text| String::from_utf8(text).unwrap().replace("\"s\"", "\"S\"").into_bytes()),
-            (JOURNAL, |text| String::from_utf8(text).unwrap().replace("n3", "n4").into_bytes()),
+            (JOURNAL, |text| String::from_utf8(text).unwrap().replace("\"no\"", "\"on\"").into_bytes()),
             (JOURNAL, |text| [b"\xff\xff\n".to_vec(), text].concat()),
         ];
         for (name, damage) in cases {

@@ -7,14 +7,13 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,7 +28,7 @@ use super::peer::Peer;
 use super::s3_signs::{Signs, access_key, is_s3};
 use super::services::Services;
 use super::trouble::{Answered, HungUp, Trouble};
-use super::{StartError, admin};
+use super::{StartError, admin, body};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Identity};
 use crate::execute_api::backend::Backend;
@@ -44,12 +43,6 @@ use crate::wire::{answer, auth, catalogue, request as wire_request};
 
 /// The body of an answer: bytes at once, or a stream from S3.
 pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
-
-/// A client that sends its body slower than this is cut off.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What of a refused request's body is read and thrown away, so that the client gets to read the refusal.
-const DRAINED: usize = 1024 * 1024;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -196,7 +189,7 @@ impl Front {
         let answer = |planned: Option<ApiError>| async move {
             let Some(error) = planned else { return s3_answer(s3.handle(request).await) };
             let path = request.uri().path().to_owned();
-            discard(request.into_body()).await;
+            body::discard(request.into_body()).await;
             s3_answer(s3.refuse(&error, &path))
         };
         self.trouble.play(&called, peer, answer).await
@@ -207,13 +200,13 @@ impl Front {
         let addressed = match self.address(&view(parts, &[])) {
             Ok(addressed) => addressed,
             Err(refused) => {
-                drain(body).await;
+                body::drain(body).await;
                 return Err(refused);
             }
         };
         let model = addressed.model;
         let refuse = |error: ApiError| Refused { model: Some(model), error };
-        let body = read_body(parts, body, body_limit(addressed.service)).await.map_err(refuse)?;
+        let body = body::read(parts, body, body::limit(addressed.service)).await.map_err(refuse)?;
         self.dispatch
             .authenticate(&addressed.claim, &addressed.identity, &view(parts, &body))
             .map_err(|fault| refuse(auth::refusal(&fault, model.protocol)))?;
@@ -267,7 +260,7 @@ impl Front {
     /// A call of a deployed API, which need not be signed.
     async fn deployed_api(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts, body, execute_api::MAX_BODY).await.map_err(|error| match error.status {
+        let body = body::read(&parts, body, execute_api::MAX_BODY).await.map_err(|error| match error.status {
             Some(413) => BodyFault::TooLarge,
             Some(408) => BodyFault::TooSlow,
             _ => BodyFault::Broken,
@@ -348,52 +341,6 @@ fn view<'a>(parts: &'a Parts, body: &'a [u8]) -> wire_request::Request<'a> {
         headers: &parts.headers,
         body,
     }
-}
-
-/// Kinesis takes 10 MiB of data in a call, which base64 makes 14; API Gateway takes API definitions of 6 MB.
-fn body_limit(service: &str) -> usize {
-    const MIB: usize = 1024 * 1024;
-    match service {
-        "kinesis" => 16 * MIB,
-        "apigateway" => 7 * MIB,
-        _ => MIB,
-    }
-}
-
-async fn read_body(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the body of the request is larger than {limit} bytes");
-        ApiError::new("RequestEntityTooLargeException", message).with_status(413)
-    };
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        drain(body).await;
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            let message = format!("the body of the request did not arrive: {error}");
-            Err(ApiError::new("IncompleteBody", message))
-        }
-        Err(_) => {
-            let message = "the body of the request did not arrive in time";
-            Err(ApiError::new("RequestTimeout", message).with_status(408))
-        }
-    }
-}
-
-/// Reads a body to its end, however long it is: an SDK that cannot send all of it does not look for the answer.
-async fn discard(mut body: Incoming) {
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _in_time = tokio::time::timeout(BODY_TIMEOUT, all).await;
-}
-
-async fn drain(body: Incoming) {
-    let mut body = Limited::new(body, DRAINED);
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _in_time = tokio::time::timeout(Duration::from_secs(2), all).await;
 }
 
 fn whole(response: Response<Bytes>) -> Response<Body> {
