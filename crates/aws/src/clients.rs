@@ -220,7 +220,10 @@ async fn account(config: &SdkConfig, connection: &Connection, meter: &Meter) -> 
 async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
     endpoints_answer(config, connection.endpoint.is_some()).await?;
     if connection.endpoint.is_none() {
-        find_credentials(config).await?;
+        find_credentials(config).await.map_err(|error| {
+            let hint = error.hint.clone().unwrap_or_default();
+            error.with_hint(format!("{hint}; `--target local` needs none"))
+        })?;
     }
     let quick = aws_sdk_sts::config::Builder::from(config)
         .retry_config(RetryConfig::standard().with_max_attempts(2))
@@ -237,8 +240,7 @@ pub(crate) async fn find_credentials(config: &SdkConfig) -> Result<(), CloudErro
         .ok()
         .map(|name| format!("AWS_PROFILE is `{name}`: is it in your AWS configuration? "));
     let hint = format!(
-        "{}run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
-         `--target local` needs none",
+        "{}run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         profile.unwrap_or_default()
     );
     let none = |message: String| {

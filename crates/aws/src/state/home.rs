@@ -4,12 +4,10 @@
 //! themselves live, and its region is asked of S3.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::BucketVersioningStatus;
@@ -18,18 +16,14 @@ use pinfra_engine::{CloudError, ErrorKind};
 
 use super::background::Background;
 use super::location::Location;
-use super::objects::Objects;
+use super::objects::{Objects, timeouts};
 use super::shelf::S3Shelf;
-use crate::clients::{CONNECT, Connection, endpoints_answer, find_credentials};
+use crate::clients::{Connection, endpoints_answer, find_credentials};
 use crate::error::classify;
 use crate::meter::is_aws_host;
 
 /// S3 tells the region of a bucket from here, whichever it is.
 const FIRST_REGION: &str = "us-east-1";
-/// How long one try of a request may take: a lease has to be renewed within 30 s.
-const ATTEMPT: Duration = Duration::from_secs(8);
-/// How long a request may take with all of its tries.
-const OPERATION: Duration = Duration::from_secs(25);
 
 /// A bucket and a folder in it that hold the states of stacks.
 #[derive(Clone, Debug)]
@@ -120,12 +114,11 @@ async fn connect(bucket: String) -> Result<Client, CloudError> {
 }
 
 fn client(config: &SdkConfig, region: &str) -> Client {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
     // Stores other than AWS's seldom have a host name for each bucket.
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned));
     let is_elsewhere = endpoint.is_some_and(|url| !is_aws_host(host(&url)));
     let builder = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
-    let builder = builder.timeout_config(timeouts.operation_timeout(OPERATION).build());
+    let builder = builder.timeout_config(timeouts(0));
     Client::from_conf(builder.force_path_style(is_elsewhere).build())
 }
 
@@ -164,29 +157,24 @@ async fn concerns(objects: &Objects, location: &Location) -> Vec<String> {
     concerns
 }
 
-/// The error with what it means and what to do about it.
+/// The error with what it means for state and what to do about it.
 fn explained(mut error: CloudError, location: &Location) -> CloudError {
     let (bucket, folder) = (&location.bucket, location.folder());
-    let hint = match error.kind {
-        ErrorKind::NotFound if error.message.is_empty() => {
-            error.message = format!("there is no bucket `{bucket}`");
-            Some(
-                "make it, private and with versioning, and run the command again; pinfra does not make buckets for state",
-            )
+    match error.kind {
+        ErrorKind::NotFound => {
+            // A HEAD has no body that would say so.
+            if error.message.is_empty() {
+                error.message = format!("there is no bucket `{bucket}`");
+            }
+            error.with_hint("make it, private and with versioning; pinfra does not make buckets for state")
         }
-        ErrorKind::NotFound => Some("make it, private and with versioning; pinfra does not make buckets for state"),
-        ErrorKind::Permission => {
-            error.hint = Some(format!(
-                "state in S3 needs `s3:GetObject`, `s3:PutObject` and `s3:DeleteObject` on `arn:aws:s3:::{bucket}/{folder}*`, \
-                 `s3:ListBucket` on `arn:aws:s3:::{bucket}`, and the use of the bucket's KMS key where it has one; \
-                 a bucket of somebody else's answers the same"
-            ));
-            None
-        }
-        _ => None,
-    };
-    error.hint = hint.map(str::to_owned).or(error.hint);
-    error
+        ErrorKind::Permission => error.with_hint(format!(
+            "state in S3 needs `s3:GetObject`, `s3:PutObject` and `s3:DeleteObject` on `arn:aws:s3:::{bucket}/{folder}*`, \
+             `s3:ListBucket` on `arn:aws:s3:::{bucket}`, and the use of the bucket's KMS key where it has one; a bucket of \
+             somebody else's answers the same"
+        )),
+        _ => error,
+    }
 }
 
 /// The host of a URL.

@@ -8,10 +8,13 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use pinfra_engine::{CloudError, ErrorKind};
 
+use crate::clients::CONNECT;
 use crate::error::classify;
 use crate::wait::delays;
 
@@ -20,8 +23,18 @@ const MARK: &str = "pinfra-write";
 /// The id of the part that comes before, in the metadata of the end of a document.
 const BEFORE: &str = "pinfra-before";
 
+const ATTEMPT: Duration = Duration::from_secs(8);
+const OPERATION: Duration = Duration::from_secs(25);
 /// For how long a write whose outcome is not known is looked after.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long one try of a request may take, and all of them: a lease has to be renewed within 30 s. A long snapshot is given the
+/// time that 64 KiB/s take.
+pub(super) fn timeouts(bytes: usize) -> TimeoutConfig {
+    let upload = Duration::from_secs((bytes / (64 * 1024)) as u64);
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT + upload);
+    timeouts.operation_timeout(OPERATION + 3 * upload).build()
+}
 
 /// The objects of one bucket.
 #[derive(Clone, Debug)]
@@ -161,7 +174,13 @@ impl Objects {
             Condition::Absent => request.if_none_match("*"),
             Condition::Is(etag) => request.if_match(etag),
         };
-        let answer = request.send().await.map_err(|error| classify("s3:PutObject", &error))?;
+        let timeouts = Builder::new().timeout_config(timeouts(write.bytes.len()));
+        let answer = request
+            .customize()
+            .config_override(timeouts)
+            .send()
+            .await
+            .map_err(|error| classify("s3:PutObject", &error))?;
         Ok(answer.e_tag.unwrap_or_default())
     }
 
