@@ -13,7 +13,6 @@ use super::stack::Stack;
 
 /// Fields that no edit of a stack file changes while the resource stays the same one.
 const UNREACHABLE: &[(&str, &[&str], &str)] = &[
-    ("ec2/elastic_ip", &["instance", "tags"], "no section of a stack file makes one"),
     ("api_gateway/api_key", &["name", "description"], "they follow from the stack's name"),
     ("api_gateway/api_key", &["enabled"], "always enabled"),
     ("api_gateway/deployment", &["rest_api"], "the API is never replaced"),
@@ -60,8 +59,8 @@ const UNREACHABLE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "msk_connect/plugin",
-        &["name", "key", "content_type", "description"],
-        "another archive is another resource (ADR 11)",
+        &["name", "bucket", "key", "content_type", "description"],
+        "another archive, or another bucket, is another resource (ADR 11)",
     ),
     (
         "msk_connect/worker_configuration",

@@ -1,5 +1,5 @@
-//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started. The catalogue has it for
-//! machines that somebody outside connects to; the streaming path has none, so no section of a stack file makes one yet.
+//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started. It is for
+//! machines that somebody outside connects to: API Gateway, to the gateway.
 
 use std::time::Duration;
 

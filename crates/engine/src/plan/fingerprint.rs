@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::Plan;
+use super::{Plan, Step};
 use crate::observe::{Observation, Observed};
 use crate::state::State;
 use crate::value::redact;
@@ -108,7 +108,7 @@ impl Fingerprint {
             asked: asked.collect(),
             protected: hash(&json!(graph.protected())),
             observed: observed.iter().map(|(address, seen_now)| (address.clone(), hash(&seen(seen_now)))).collect(),
-            steps: hash(&json!(plan.steps)),
+            steps: hash(&plan.steps.iter().map(what_is_done).collect()),
         }
     }
 
@@ -134,6 +134,12 @@ impl Fingerprint {
         }
         moved
     }
+}
+
+/// A step without the place in the stack file, which moves with every comment.
+fn what_is_done(step: &Step) -> Value {
+    let Step { address, action, replaces, reason, changes, needs, id, .. } = step;
+    json!([address, action, replaces, reason, changes, needs, id])
 }
 
 /// The addresses under which two maps have not the same.
