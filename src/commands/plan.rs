@@ -8,19 +8,23 @@ use pinfra_engine::{Fingerprint, Graph, Observed, Plan, State, observe, plan};
 use serde_json::json;
 
 use super::context::Context;
-use super::{facts, local, saved, stacks};
+use super::interrupt::unless_interrupted;
+use super::{facts, local, saved, stacks, strays};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
+/// What an interrupt means while nothing is carried out yet.
+pub(super) const INTERRUPTED: &str = "that was while planning, and nothing was changed";
+
 /// Shows the plan. Returns whether there are changes.
 pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> Result<bool, Failure> {
     let stack = stacks::load_to_make(file)?;
-    let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
+    let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
     let connected = local::connect(context, target, &region).await?;
-    let planned = async {
+    let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
         let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
         let Planned { plan, graph, observed, place } = make(context, &stack, &state, &clients, target).await?;
@@ -30,8 +34,8 @@ pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> R
         }
         context.tell_requests(&clients)?;
         Ok::<Plan, Failure>(plan)
-    }
-    .await;
+    };
+    let planned = unless_interrupted(INTERRUPTED, Box::pin(planning)).await;
     connected.release(context).await;
     let plan = planned?;
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
@@ -65,9 +69,11 @@ pub(super) async fn make(
     check_account(state, clients)?;
     let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
+    stacks::check_lake(context, &graph)?;
     let catalog = catalog(clients);
-    let observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
-    let plan = plan(&graph, state, &observed, &catalog)?;
+    let mut observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+    let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
+    let plan = plan(&graph, &known, &observed, &catalog)?;
     Ok(Planned { place, graph, observed, plan })
 }
 

@@ -63,7 +63,9 @@ pub(super) fn protect(reader: &mut Reader<'_>, node: &Node, tables: &[Table]) ->
     for key in ["destroy", "replace"] {
         let Some(list) = fields.node(key) else { continue };
         let entries = protected(reader, list, &format!("`protect.{key}`"), tables);
-        both.extend(entries.into_iter().map(|entry| Spanned { value: format!("{key}:{}", *entry), place: entry.place }));
+        both.extend(
+            entries.into_iter().map(|entry| Spanned { value: format!("{key}:{}", *entry), place: entry.place }),
+        );
     }
     fields.finish();
     both

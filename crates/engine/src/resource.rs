@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use crate::call::Call;
 use crate::value::with_secrets_of;
-use crate::{Address, CloudError, ErrorKind};
+use crate::{CloudError, ErrorKind};
 
 /// What changing a field costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -114,34 +115,6 @@ pub struct Found {
     pub id: String,
     /// Whose it is.
     pub owner: Owner,
-}
-
-/// One step's call, as far as a kind needs to know.
-#[derive(Clone)]
-pub struct Call {
-    /// Where the resource stands in the stack.
-    pub address: Address,
-    /// The same for the same step of the same state, however often it is tried: for client tokens.
-    pub token: String,
-    progress: Arc<dyn Fn(String) + Send + Sync>,
-}
-
-impl Call {
-    /// A call whose progress messages go to `progress`.
-    pub fn new(address: Address, token: String, progress: Arc<dyn Fn(String) + Send + Sync>) -> Call {
-        Call { address, token, progress }
-    }
-
-    /// A call that tells nobody how it goes on.
-    pub fn silent(address: Address) -> Call {
-        let token = address.to_string();
-        Call::new(address, token, Arc::new(|_| {}))
-    }
-
-    /// Tells people what is being waited for, such as `CREATING`.
-    pub fn progress(&self, message: impl Into<String>) {
-        (self.progress)(message.into());
-    }
 }
 
 /// One kind of cloud object: its shape, what a change to it costs, and the calls that move it.

@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pinfra_engine::value::Input;
-use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
+use pinfra_engine::{Address, Call, CloudError, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,8 +27,11 @@ use crate::wait::{Look, Pace, wait_until};
 
 /// Running after 15 to 60 s; stopping and terminating can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
-/// How long a new instance profile may be unknown to EC2 (field reports: some ten seconds).
+/// A new instance profile is unknown to EC2 for some ten seconds (field reports).
 const PROFILE_PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(2 * 60) };
+
+/// A new machine has its root volume within seconds.
+const VOLUME_PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
 
 /// The tag that keeps the name of the image's SSM parameter.
 const IMAGE_TAG: &str = "pinfra:image";
@@ -156,19 +159,35 @@ impl Instance {
     }
 
     async fn encrypted(&self, found: &SdkInstance) -> Result<bool, CloudError> {
-        let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
-        let Some(volume) = root.and_then(|device| device.ebs()).and_then(|ebs| ebs.volume_id()) else {
-            return Ok(false);
+        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
+        let volume = match root_volume(found) {
+            None if pending => self.root_volume_of_new(found.instance_id().unwrap_or_default()).await?,
+            volume => volume,
         };
+        let Some(volume) = volume else { return Ok(false) };
         let answer = self.clients.ec2.describe_volumes().volume_ids(volume).send().await;
         let answer = answer.map_err(|error| classify("ec2:DescribeVolumes", &error))?;
         Ok(answer.volumes().first().and_then(|volume| volume.encrypted()) == Some(true))
     }
 
+    /// The root volume of a machine that a run has left as it was being made: for some seconds it has none, and would seem to
+    /// have to be replaced for that.
+    async fn root_volume_of_new(&self, id: &str) -> Result<Option<String>, CloudError> {
+        let call = Call::silent(Address::new(Self::INFO.kind, id));
+        wait_until(&call, &format!("waiting for the root volume of {id}"), VOLUME_PACE, || async {
+            let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else {
+                return Ok(Look::Ready(None));
+            };
+            Ok(root_volume(&found)
+                .map_or(Look::Pending("without a root volume".to_owned()), |id| Look::Ready(Some(id))))
+        })
+        .await
+    }
+
     async fn in_state(&self, call: &Call, id: &str, wanted: &InstanceStateName) -> Result<SdkInstance, CloudError> {
         wait_until(call, &format!("waiting for the machine {id} to be {wanted}"), PACE, || async {
             let Some(found) = self.describe(id).await? else {
-                return Ok(Look::Pending("not visible yet".to_owned()));
+                return Ok(Look::Unseen);
             };
             let state = found.state().and_then(|state| state.name()).cloned();
             Ok(match state {
@@ -317,11 +336,15 @@ impl Instance {
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
         Ok(done) => Ok(Look::Ready(done)),
-        Err((message, _)) if message.contains("Invalid IAM Instance Profile") => {
-            Ok(Look::Pending("the instance profile is not known to EC2 yet".to_owned()))
-        }
+        Err((message, error)) if message.contains("Invalid IAM Instance Profile") => Ok(Look::Early(error)),
         Err((_, error)) => Err(error),
     }
+}
+
+/// The id of the volume that the machine starts from.
+fn root_volume(found: &SdkInstance) -> Option<String> {
+    let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
+    root?.ebs()?.volume_id().map(str::to_owned)
 }
 
 fn tokens(required: bool) -> HttpTokensState {

@@ -126,7 +126,7 @@ impl Cluster {
     async fn active(&self, call: &Call, arn: &str) -> Result<SdkCluster, CloudError> {
         wait_until(call, &format!("waiting for the cluster {arn}"), PACE, || async {
             Ok(match describe_cluster(&self.clients, arn).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) => match &found.state {
                     Some(ClusterState::Active) => Look::Ready(found),
                     Some(ClusterState::Failed) => Look::Failed(why_failed(&found)),
@@ -207,15 +207,18 @@ impl Cluster {
         let what = family.doing();
         let operation = wait_until(call, what, PACE, || async {
             let found = self.active(call, arn).await?;
+            // An earlier try got through, and its answer was lost.
+            if !families(&live::inputs(&found), new).contains(&family) {
+                return Ok(Look::Ready(None));
+            }
             match Box::pin(send(&self.clients, family, &found, new)).await {
-                Ok(operation) => Ok(Look::Ready(operation)),
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => {
-                    Ok(Look::Pending("somebody else is changing the cluster".to_owned()))
-                }
+                Ok(operation) => Ok(Look::Ready(Some(operation))),
+                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })
         .await?;
+        let Some(operation) = operation else { return Ok(()) };
         call.progress(what);
         completed(&self.clients, call, what, &operation).await
     }
@@ -367,7 +370,7 @@ impl Resource for Cluster {
             let made = sent.map_err(|error| classify("kafka:CreateClusterV2", &error))?;
             made.cluster_arn.ok_or_else(|| incomplete("kafka:CreateClusterV2", "ARN"))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.state == Some(ClusterState::Deleting);
             if leaves {

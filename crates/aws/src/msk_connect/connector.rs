@@ -132,7 +132,7 @@ impl Connector {
     async fn steady(&self, call: &Call, arn: &str) -> Result<DescribeConnectorOutput, CloudError> {
         wait_until(call, &format!("waiting for the connector {arn}"), PACE, || async {
             Ok(match describe(&self.clients, arn).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) => match &found.connector_state {
                     Some(ConnectorState::Running | ConnectorState::Paused) => Look::Ready(found),
                     Some(ConnectorState::Failed) => Look::Failed(why_failed(&found)),
@@ -210,9 +210,7 @@ impl Connector {
                     let arn = made.connector_arn;
                     arn.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:CreateConnector", "ARN"))
                 }
-                Err(error) if is_role_new(&error) => {
-                    Ok(Look::Pending(format!("the role may be too new: {}", error.message)))
-                }
+                Err(error) if is_role_new(&error) => Ok(Look::Early(error)),
                 Err(error) => Err(error),
             }
         })
@@ -240,26 +238,29 @@ impl Connector {
         let what = family.doing();
         let operation = wait_until(call, what, PACE, || async {
             let found = self.steady(call, arn).await?;
+            // An earlier try got through, and its answer was lost.
+            if !family.differs(&inputs(&found, Tags::new()), new) {
+                return Ok(Look::Ready(None));
+            }
             let request = self.update_request(arn, family, &found, new)?;
             let sent = Box::pin(request.send()).await;
             match sent.map_err(|error| classify("kafkaconnect:UpdateConnector", &error)) {
                 Ok(answer) => {
-                    let operation = answer.connector_operation_arn;
+                    let operation = answer.connector_operation_arn.map(Some);
                     operation.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:UpdateConnector", "operation"))
                 }
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => {
-                    Ok(Look::Pending("somebody else is changing the connector".to_owned()))
-                }
+                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })
         .await?;
+        let Some(operation) = operation else { return Ok(()) };
         call.progress(what);
         completed(&self.clients, call, what, &operation).await?;
         let now = inputs(&self.steady(call, arn).await?, Tags::new());
         if family.differs(&now, new) {
             let message = "MSK Connect says that it is done, but the connector is as it was before";
-            let hint = "it may have failed its health check: look into its workers' log, then run this again";
+            let hint = "it may have failed its health check: look into its workers' log; the next run tries it again";
             return Err(CloudError::new(ErrorKind::Other, what, message).with_hint(hint));
         }
         Ok(())
@@ -471,7 +472,7 @@ impl Resource for Connector {
             }
             Ok(leaves)
         };
-        once_name_is_free(|| self.sent(call, &request), leaving).await
+        once_name_is_free(call, || self.sent(call, &request), leaving).await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &ConnectorInputs) -> Result<LiveConnector, CloudError> {

@@ -90,7 +90,10 @@ impl Fingerprint {
         let begun = state.serial > 0 || state.place.is_some() || !state.resources.is_empty();
         let hash = |value: &Value| hash(key, value);
         // A state that is not begun gets its lineage with its first record.
-        let recorded = if begun { hash(&json!(state)) } else { String::new() };
+        // Who holds the lock is no matter, and its token is in the state.
+        let State { serial, place, next_step, resources, open, protected: recorded_protection, .. } = state;
+        let recorded = json!([serial, place, next_step, recorded_protection, resources, open]);
+        let recorded = if begun { hash(&recorded) } else { String::new() };
         let asked = graph.nodes().map(|node| {
             let inputs = redact(&node.inputs, &node.secrets, key);
             (node.address.clone(), hash(&json!([inputs, node.secrets, node.after])))

@@ -130,8 +130,11 @@ impl<'a> Planning<'a> {
                 return Decision::Nothing;
             }
             Some(Observation::Absent) | None => {
-                let reason = match record.and_then(|r| r.id.as_ref()) {
-                    Some(id) => format!("recorded as `{id}`, but it is gone"),
+                let reason = match record.and_then(|record| Some((record.id.as_ref()?, &record.status))) {
+                    Some((id, Status::Tainted { reason })) => {
+                        format!("recorded as `{id}`, which was half-made and is gone: {reason}")
+                    }
+                    Some((id, _)) => format!("recorded as `{id}`, but it is gone"),
                     None => "new".to_owned(),
                 };
                 return Decision::InPlace {
@@ -178,7 +181,7 @@ impl<'a> Planning<'a> {
                 Decision::InPlace { action: Action::Update, reason: "inputs differ".to_owned(), changes }
             }
             Status::Tainted { reason } => {
-                let reason = format!("it is half-made: {reason}");
+                let reason = format!("it is half-made, and is finished: {reason}");
                 Decision::InPlace { action: Action::Update, reason, changes }
             }
             Status::Begun | Status::Named => {
@@ -274,7 +277,13 @@ impl<'a> Planning<'a> {
         let (action, id, reason) = match self.observed.get(address) {
             Some(Observation::Present { id, .. }) => (Action::Delete, Some(id.clone()), reason),
             Some(Observation::Theirs { id, owner }) => (Action::Forget, None, format!("`{id}` is {owner}")),
-            Some(Observation::Absent) | None => (Action::Forget, None, "it is gone".to_owned()),
+            // It may be going still, which counts as gone. What it needs has to wait for its end.
+            Some(Observation::Absent) | None => match record.and_then(|record| record.id.clone()) {
+                Some(id) if self.is_being_deleted(address) => {
+                    (Action::Delete, Some(id), "an earlier run began to destroy it".to_owned())
+                }
+                _ => (Action::Forget, None, "it is gone".to_owned()),
+            },
         };
         Step {
             address: address.clone(),
@@ -291,6 +300,11 @@ impl<'a> Planning<'a> {
             recorded_needs: record.map(|r| r.needs.clone()).unwrap_or_default(),
             declared_at: String::new(),
         }
+    }
+
+    /// Whether an earlier run sent its delete and did not see its end.
+    fn is_being_deleted(&self, address: &Address) -> bool {
+        self.state.open.values().any(|begun| begun.address == *address && begun.action == Action::Delete)
     }
 
     /// Adds the steps that make or change, each after the makes of what it needs, and after its own delete.

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 mod destroy;
+mod endings;
 mod execute;
 mod judgement;
 mod properties;
+mod recorded;
 mod scale;
 mod secrets;
 mod state_format;
