@@ -75,20 +75,26 @@ fn of_content(kind: &str, name: &str, sha256: &str) -> Address {
     }
 }
 
-fn archive_address(facts: &Facts) -> Address {
-    of_content("s3/object", "plugin", plugin_hash(facts))
+fn archive_address(stack: &Stack, facts: &Facts) -> Address {
+    of_content("s3/object", "plugin", &plugin_hash(stack, facts))
 }
 
-fn plugin_address(facts: &Facts) -> Address {
-    of_content("msk_connect/plugin", "s3", plugin_hash(facts))
+fn plugin_address(stack: &Stack, facts: &Facts) -> Address {
+    of_content("msk_connect/plugin", "s3", &plugin_hash(stack, facts))
 }
 
 fn worker_address() -> Address {
     of_content("msk_connect/worker_configuration", "s3", &worker_hash())
 }
 
-fn plugin_hash(facts: &Facts) -> &str {
-    facts.plugin.as_ref().map_or("", |plugin| &plugin.sha256)
+/// Of what the plugin is made of: its archive and, where it is not the stack's own, the bucket that has it. A connector that is
+/// moved to another bucket needs the old plugin until it has the new one.
+fn plugin_hash(stack: &Stack, facts: &Facts) -> String {
+    let Some(plugin) = &facts.plugin else { return String::new() };
+    match stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
+        Some(bucket) => hex::encode(Sha256::digest(format!("{} {}", plugin.sha256, **bucket))),
+        None => plugin.sha256.clone(),
+    }
 }
 
 fn worker_hash() -> String {
@@ -106,7 +112,7 @@ fn archive_key(facts: &Facts) -> String {
 }
 
 fn archive(stack: &Stack, connector: &Connector, facts: &Facts) -> Node {
-    let address = archive_address(facts);
+    let address = archive_address(stack, facts);
     let plugin = facts.plugin.as_ref();
     let inputs = ObjectInputs {
         bucket: lake::name(stack),
@@ -124,17 +130,17 @@ fn archive(stack: &Stack, connector: &Connector, facts: &Facts) -> Node {
 
 /// A plugin cannot be changed, so its name holds what it is made of.
 fn plugin(stack: &Stack, connector: &Connector, facts: &Facts) -> Node {
-    let (sha256, name) = facts.plugin.as_ref().map_or(("", ""), |plugin| (&plugin.sha256, &plugin.name));
+    let name = facts.plugin.as_ref().map_or("", |plugin| plugin.name.as_str());
     let jar = name.to_ascii_lowercase().ends_with(".jar");
     let inputs = PluginInputs {
-        name: format!("{}-s3-{}", *stack.name, short(sha256)),
+        name: format!("{}-s3-{}", *stack.name, short(&plugin_hash(stack, facts))),
         bucket: lake::name(stack),
-        key: Input::output(archive_address(facts), "key"),
+        key: Input::output(archive_address(stack, facts), "key"),
         content_type: if jar { "JAR" } else { "ZIP" }.to_owned(),
         description: format!("The S3 sink of the stack {}", *stack.name),
-        tags: tags(stack, &plugin_address(facts)),
+        tags: tags(stack, &plugin_address(stack, facts)),
     };
-    node(stack, plugin_address(facts), &inputs, BTreeSet::new(), connector.place)
+    node(stack, plugin_address(stack, facts), &inputs, BTreeSet::new(), connector.place)
 }
 
 fn worker_configuration(stack: &Stack, connector: &Connector) -> Node {
@@ -247,8 +253,8 @@ fn sink(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) -> N
         name: names::connector(stack),
         description: format!("Writes the topics of the stack {} to its lake", *stack.name),
         plugin: PluginRef {
-            arn: Input::output(plugin_address(facts), "arn"),
-            revision: Input::output(plugin_address(facts), "revision"),
+            arn: Input::output(plugin_address(stack, facts), "arn"),
+            revision: Input::output(plugin_address(stack, facts), "revision"),
         },
         worker_configuration: Some(PluginRef {
             arn: Input::output(worker_address(), "arn"),

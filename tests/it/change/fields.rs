@@ -13,7 +13,6 @@ use super::stack::Stack;
 
 /// Fields that no edit of a stack file changes while the resource stays the same one.
 const UNREACHABLE: &[(&str, &[&str], &str)] = &[
-    ("ec2/elastic_ip", &["instance", "tags"], "no section of a stack file makes one"),
     ("api_gateway/api_key", &["name", "description"], "they follow from the stack's name"),
     ("api_gateway/api_key", &["enabled"], "always enabled"),
     ("api_gateway/deployment", &["rest_api"], "the API is never replaced"),
@@ -60,8 +59,8 @@ const UNREACHABLE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "msk_connect/plugin",
-        &["name", "key", "content_type", "description"],
-        "another archive is another resource (ADR 11)",
+        &["name", "bucket", "key", "content_type", "description"],
+        "another archive, or another bucket, is another resource (ADR 11)",
     ),
     (
         "msk_connect/worker_configuration",
@@ -74,6 +73,7 @@ const UNREACHABLE: &[(&str, &[&str], &str)] = &[
     ("s3/object", &["source", "content"], "they cost nothing: the hash tells of them"),
     ("s3/object", &["tags"], "objects carry pinfra's own alone"),
     ("worker/process", &["name", "worker"], "a worker of another name is another resource"),
+    ("worker/process", &["tags"], "its manifest carries pinfra's own alone"),
 ];
 
 /// Keys of the stack file that no round edits.
@@ -187,11 +187,9 @@ async fn every_field_that_a_stack_file_reaches_is_changed_through_up() {
             ("/cluster/brokers", json!(4)),
             ("/connector/plugin", json!("sink.zip")),
             ("/api/stage", json!("next")),
-            ("/api/auth", json!("none")),
             ("/api/admin", Value::Null),
             ("/client/key", json!("other.pub")),
             ("/workers/emulator/paths", json!("kinesis")),
-            ("/workers/cleaner/streaming", json!(true)),
             ("/tables/user", json!({ "key": "ind" })),
         ],
     )
@@ -227,9 +225,11 @@ async fn every_field_that_a_stack_file_reaches_is_changed_through_up() {
     }
     assert!(!replaced(&seen, "ec2/security_group"), "the default VPC by its id is the same one");
 
-    // What only grows, downwards.
+    // What only grows, downwards; beside it, what goes with its keys.
     seen.replaced.clear();
-    round(&mut stack, &mut seen, &[], &[("/cluster/partitions", json!(1))]).await;
+    let edits =
+        [("/cluster/partitions", json!(1)), ("/api/auth", json!("none")), ("/workers/cleaner/streaming", json!(false))];
+    round(&mut stack, &mut seen, &[], &edits).await;
     assert_eq!(seen.replaced, BTreeSet::from(["msk/topic", "msk_connect/connector"].map(str::to_owned)));
 
     // Another bucket for everything, and another program.

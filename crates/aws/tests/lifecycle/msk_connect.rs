@@ -309,21 +309,27 @@ async fn each_connector_that_is_made_stores_in_a_folder_of_its_own() {
     inputs.configuration.insert("topics.dir".to_owned(), "topics".to_owned());
     let folder = async |id: &str| kind.read(id).await.unwrap().unwrap().outputs.folder.unwrap();
 
-    let id = made(&kind, &step(1), &inputs).await;
+    let make = async |number: u32, inputs: &ConnectorInputs| {
+        let id = kind.create(&step(number), inputs).await.unwrap();
+        kind.settle(&step(number), &id, inputs).await.unwrap();
+        assert_eq!(compared(&kind, &id, inputs.clone()).await, *inputs, "which generation it is, is no difference");
+        id
+    };
+    let id = make(1, &inputs).await;
     assert_eq!(folder(&id).await, "topics");
-    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
     deleted(&kind, &step(2), &id).await;
-    let id = made(&kind, &step(3), &inputs).await;
+    let id = make(3, &inputs).await;
     assert_eq!(folder(&id).await, "topics/generation=2");
-    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
-    // A change of its settings leaves the folder, and one by hand to a folder that is none of its own is taken back.
+    // A change of its settings leaves the folder.
+    let old = inputs.clone();
     inputs.configuration.insert("flush.size".to_owned(), "10".to_owned());
-    updated(&kind, &step(4), &id, &inputs).await;
+    kind.update(&step(4), &id, &old, &inputs).await.unwrap();
+    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
     assert_eq!(folder(&id).await, "topics/generation=2");
     deleted(&kind, &step(5), &id).await;
     // A create that is tried again because nobody heard of its end is the same create.
     for _ in 0..2 {
-        let id = made(&kind, &step(6), &inputs).await;
+        let id = make(6, &inputs).await;
         assert_eq!(folder(&id).await, "topics/generation=3");
         deleted(&kind, &step(6), &id).await;
     }
@@ -333,7 +339,7 @@ async fn each_connector_that_is_made_stores_in_a_folder_of_its_own() {
     cloud.clients.s3.delete_object().bucket(&ground.bucket).key(&kept).send().await.unwrap();
     let key = "topics/pins.pin/partition=0/pins.pin+0+0000000000.json";
     cloud.clients.s3.put_object().bucket(&ground.bucket).key(key).body(b"{}".to_vec().into()).send().await.unwrap();
-    let id = made(&kind, &step(7), &inputs).await;
+    let id = make(7, &inputs).await;
     assert_eq!(folder(&id).await, "topics/generation=2");
     deleted(&kind, &step(8), &id).await;
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::Plan;
+use super::{Plan, Step};
 use crate::observe::{Observation, Observed};
 use crate::state::State;
 use crate::value::redact;
@@ -90,7 +90,10 @@ impl Fingerprint {
         let begun = state.serial > 0 || state.place.is_some() || !state.resources.is_empty();
         let hash = |value: &Value| hash(key, value);
         // A state that is not begun gets its lineage with its first record.
-        let recorded = if begun { hash(&json!(state)) } else { String::new() };
+        // Who holds the lock is no matter, and its token is in the state.
+        let State { serial, place, next_step, resources, open, protected: recorded_protection, .. } = state;
+        let recorded = json!([serial, place, next_step, recorded_protection, resources, open]);
+        let recorded = if begun { hash(&recorded) } else { String::new() };
         let asked = graph.nodes().map(|node| {
             let inputs = redact(&node.inputs, &node.secrets, key);
             (node.address.clone(), hash(&json!([inputs, node.secrets, node.after])))
@@ -108,7 +111,7 @@ impl Fingerprint {
             asked: asked.collect(),
             protected: hash(&json!(graph.protected())),
             observed: observed.iter().map(|(address, seen_now)| (address.clone(), hash(&seen(seen_now)))).collect(),
-            steps: hash(&json!(plan.steps)),
+            steps: hash(&plan.steps.iter().map(what_is_done).collect()),
         }
     }
 
@@ -134,6 +137,12 @@ impl Fingerprint {
         }
         moved
     }
+}
+
+/// A step without the place in the stack file, which moves with every comment.
+fn what_is_done(step: &Step) -> Value {
+    let Step { address, action, replaces, reason, changes, needs, id, .. } = step;
+    json!([address, action, replaces, reason, changes, needs, id])
 }
 
 /// The addresses under which two maps have not the same.

@@ -27,6 +27,8 @@ struct State {
 pub(super) struct Ticket {
     request: Arc<Pending>,
     place: usize,
+    /// Whether the caller wants it in a certain partition.
+    chosen: bool,
 }
 
 /// Tickets for the records of a request, and what gives their outcomes in order once all are settled. Without an answer the
@@ -40,13 +42,25 @@ pub(super) fn tickets(
     let unsettled = vec![Outcome::Failed(RDKafkaErrorCode::Fail); records];
     let state = Mutex::new(State { outcomes: unsettled, left: records, caller: Some(caller) });
     let request = Arc::new(Pending { state, tally, _budget: budget });
-    let tickets = (0..records).map(move |place| Box::new(Ticket { request: request.clone(), place }));
+    let tickets = (0..records).map(move |place| Box::new(Ticket { request: request.clone(), place, chosen: false }));
     (tickets, outcomes)
 }
 
 impl Ticket {
+    /// Takes note of the partition that the caller wants the record in, if of any.
+    pub(super) fn wants(&mut self, partition: Option<i32>) {
+        self.chosen = partition.is_some();
+    }
+
     /// Tells what became of the record.
     pub(super) fn settle(self, outcome: Outcome) {
+        let outcome = match outcome {
+            // The client chose it among those of a topic that was made again with fewer, and looks for them now.
+            Outcome::Failed(RDKafkaErrorCode::UnknownPartition) if !self.chosen => {
+                Outcome::Failed(RDKafkaErrorCode::UnknownTopicOrPartition)
+            }
+            outcome => outcome,
+        };
         self.request.tally.count(outcome);
         let mut state = self.request.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.outcomes[self.place] = outcome;
@@ -67,6 +81,20 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_partition_that_nobody_chose_may_be_tried_again() {
+        for (chosen, counted) in [(None, (0, 1, 0)), (Some(7), (0, 0, 1))] {
+            let budget = Arc::new(Semaphore::new(2));
+            let permits = [budget.clone().try_acquire_owned().unwrap(), budget.try_acquire_owned().unwrap()];
+            let tally = Arc::new(Tally::default());
+            let (mut all, _outcomes) = tickets(1, tally.clone(), permits);
+            let mut ticket = all.next().unwrap();
+            ticket.wants(chosen);
+            ticket.settle(Outcome::Failed(RDKafkaErrorCode::UnknownPartition));
+            assert_eq!((tally.accepted(), tally.failed(), tally.refused()), counted);
+        }
+    }
 
     #[tokio::test]
     async fn outcomes_come_in_the_order_of_records_and_free_the_budget() {

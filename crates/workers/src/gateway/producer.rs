@@ -53,9 +53,11 @@ impl Producer {
         tickets: impl Iterator<Item = Box<Ticket>>,
     ) {
         let producer = self.inner();
-        for (record, ticket) in records.iter().zip(tickets) {
+        for (record, mut ticket) in records.iter().zip(tickets) {
+            let partition = record.partition.or(partition);
+            ticket.wants(partition);
             let mut sent = BaseRecord::with_opaque_to(topic, ticket);
-            sent.partition = record.partition.or(partition);
+            sent.partition = partition;
             sent.timestamp = record.timestamp;
             sent.key = record.key.as_deref();
             sent.payload = record.value.as_deref();
