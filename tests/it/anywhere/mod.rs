@@ -19,6 +19,7 @@ mod points;
 mod scenario;
 mod stack;
 mod table;
+mod unseen;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
