@@ -3,8 +3,10 @@
 pub mod drift;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pinfra_aws::state::{Location, NotALocation};
 
 /// One YAML stack file describes a streaming data pipeline; pinfra makes it exist, on a laptop or on AWS.
 #[derive(Debug, Parser)]
@@ -39,20 +41,32 @@ pub struct Global {
     /// How many resources are worked on at once
     #[arg(long, global = true, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub parallelism: u16,
-    /// Where state is kept
-    #[arg(long, global = true, value_name = "DIR", default_value = ".pinfra", value_parser = state_folder)]
-    pub state: PathBuf,
+    /// Where state is kept: a folder, or `s3://bucket/prefix`
+    #[arg(long, global = true, value_name = "DIR|S3-URL", default_value = ".pinfra", env = "PINFRA_STATE", value_parser = state_place)]
+    pub state: StateArg,
     /// The program to deploy onto the client machine; by default this one. On AWS it has to be a Linux program
     #[arg(long, global = true, value_name = "FILE", env = "PINFRA_PROGRAM")]
     pub program: Option<PathBuf>,
 }
 
-/// A folder of this machine. A URL would make a folder of that name, which nobody means.
-fn state_folder(text: &str) -> Result<PathBuf, String> {
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub enum StateArg {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In S3.
+    S3(Location),
+}
+
+/// Any other URL would make a folder of that name, which nobody means.
+fn state_place(text: &str) -> Result<StateArg, String> {
     match text.split_once("://") {
-        Some((scheme, _)) => Err(format!("this version of pinfra keeps state in a folder, not at `{scheme}://…`")),
-        None if text.is_empty() => Err("name a folder".to_owned()),
-        None => Ok(PathBuf::from(text)),
+        Some(("s3", _)) => text.parse().map(StateArg::S3).map_err(|error: NotALocation| error.to_string()),
+        Some((scheme, _)) => {
+            Err(format!("state is kept in a folder or at `s3://bucket/prefix`, not at `{scheme}://…`"))
+        }
+        None if text.is_empty() => Err("name a folder or `s3://bucket/prefix`".to_owned()),
+        None => Ok(StateArg::Folder(PathBuf::from(text))),
     }
 }
 
@@ -97,14 +111,26 @@ pub enum Command {
         /// Exit 2 when there are changes
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Save the plan, for `up --plan`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Make it so
     Up {
         /// The stack file
         stack: PathBuf,
+        /// Do what this saved plan says, or nothing: it is refused when anything has moved since. Does not ask
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// Set damaged state aside and rebuild it from what the cloud holds
+        #[arg(long)]
+        recover: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Destroy all of a stack; needs no stack file
     Down {
@@ -113,6 +139,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// How long to wait
+        #[command(flatten)]
+        patience: Patience,
     },
     /// What the cloud holds otherwise than the stack file says; cannot change anything. Exit 2 when there is drift
     Drift(drift::DriftArgs),
@@ -174,6 +203,12 @@ pub enum Command {
         #[arg(long = "table", value_name = "TABLE")]
         tables: Vec<String>,
     },
+    /// Who holds a stack, and the way out when its holder is gone
+    Lock {
+        /// What to do about it
+        #[command(subcommand)]
+        command: LockCommand,
+    },
     /// The resource graph
     Graph {
         /// The stack file
@@ -206,6 +241,38 @@ pub enum Command {
         #[command(subcommand)]
         command: LocalCommand,
     },
+}
+
+/// What to do about a stack's lock.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Who holds the stack, since when, and whether its process lives
+    Status {
+        /// The stack's name or its stack file; without it, all stacks
+        stack: Option<String>,
+    },
+    /// Take the lock from a holder that has ended or has not renewed it in time
+    Break {
+        /// The stack's name or its stack file; absent when there is one stack
+        stack: Option<String>,
+        /// Also from one that is at work: it stops at its next write
+        #[arg(long)]
+        force: bool,
+        /// Do not ask before acting
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// How long a run waits for what it has begun.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Return as soon as only what takes long is waited for: it goes on by itself, and the next run from there
+    #[arg(long)]
+    pub detach: bool,
+    /// Wait no longer than this, such as `30m`; exits 1 when something is left, and the next run goes on from there
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// How rows are written.
@@ -273,6 +340,35 @@ pub enum LocalCommand {
         #[arg(long)]
         env: bool,
     },
+    /// Make calls fail as they fail on AWS, by rules
+    Faults {
+        /// What to do with the rules
+        #[command(subcommand)]
+        command: FaultsCommand,
+    },
+    /// What this tool has called, in order
+    Calls {
+        /// Begin the log anew instead of printing it
+        #[arg(long)]
+        reset: bool,
+        /// From now on log calls of roles, such as the workers', as well
+        #[arg(long, requires = "reset")]
+        all: bool,
+    },
+}
+
+/// What to do with the rules of trouble.
+#[derive(Debug, Subcommand)]
+pub enum FaultsCommand {
+    /// Replace all rules, one a line, such as `on kafka:CreateCluster nth=1 do kill after`; counting begins at 0
+    Set {
+        /// The file with the rules; `-` reads them from stdin
+        file: String,
+    },
+    /// The rules that stand, with how often each matched and fired
+    List,
+    /// Take all rules away
+    Clear,
 }
 
 /// How to start the local cloud.
@@ -290,6 +386,18 @@ pub struct LocalStart {
     /// Do not enforce throughput limits
     #[arg(long)]
     pub no_limits: bool,
+    /// Refuse what exceeds the request rates that AWS publishes
+    #[arg(long)]
+    pub rates: bool,
+    /// Milliseconds that are added to every AWS call
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub latency: u64,
+    /// Seconds for which other services do not know a new role, policy or instance profile
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub propagation: u64,
+    /// Milliseconds for which reads of EC2, IAM and tags do not know what was just made
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub stale: u64,
     /// Stop when the last stack is gone
     #[arg(long, hide = true)]
     pub for_stacks: bool,

@@ -1,12 +1,14 @@
 //! What every command is given: the global options, and how to talk.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use pinfra_aws::Clients;
 use serde_json::{Value, json};
 
-use crate::cli::Global;
+use super::home::{Home, WORK};
+use crate::cli::{Global, StateArg};
 use crate::report::diagnostic::{self, Look};
 use crate::report::progress::Reader;
 use crate::report::{Failure, Paint, out, summary};
@@ -22,18 +24,31 @@ pub(super) struct Context {
     pub(super) paint: Paint,
     /// Ends the command's first line: when it was started.
     pub(super) started: Instant,
+    home: OnceLock<Home>,
 }
 
 impl Context {
     /// From the command line.
     pub(super) fn new(global: Global) -> Context {
         let (paint_out, paint) = (Paint::stdout(global.color), Paint::stderr(global.color));
-        Context { global, paint_out, paint, started: Instant::now() }
+        Context { global, paint_out, paint, started: Instant::now(), home: OnceLock::new() }
     }
 
-    /// The folder under which everything of this project is kept.
-    pub(super) fn state_dir(&self) -> &PathBuf {
-        &self.global.state
+    /// Where the states of stacks are kept. One in S3 is looked for when this is first asked.
+    pub(super) fn home(&self) -> Result<&Home, Failure> {
+        if let Some(home) = self.home.get() {
+            return Ok(home);
+        }
+        let opened = Home::open(&self.global.state)?;
+        Ok(self.home.get_or_init(|| opened))
+    }
+
+    /// The folder for what is of this machine wherever state is kept: the local cloud, packed programs.
+    pub(super) fn work_dir(&self) -> &Path {
+        match &self.global.state {
+            StateArg::Folder(folder) => folder,
+            StateArg::S3(_) => Path::new(WORK),
+        }
     }
 
     /// Tells people something, unless they want quiet or a program reads.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pinfra_aws::Clients;
-use pinfra_engine::state::Place;
+use pinfra_engine::state::{Place, Record};
 use pinfra_engine::{Address, State};
 use pinfra_workers::config::{CleanedTable, EmulatedTable, Heartbeat};
 use serde::de::DeserializeOwned;
@@ -64,15 +64,17 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// By the configuration of a connector; defaults are the sink's ("Amazon S3 Sink Connector Configuration Properties",
+    /// By what is recorded of a connector; defaults are the sink's ("Amazon S3 Sink Connector Configuration Properties",
     /// Confluent documentation).
-    fn of(configuration: &Value) -> Option<Sink> {
+    fn of(connector: &Record) -> Option<Sink> {
+        let configuration = connector.inputs.get("configuration")?;
         let text = |name: &str| configuration.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name: &str| text(name)?.parse().ok();
+        let folder = connector.outputs.get("folder").and_then(Value::as_str).map(str::to_owned);
         let partitioner = text("partitioner.class").unwrap_or_default();
         Some(Sink {
             bucket: text("s3.bucket.name")?,
-            folder: text("topics.dir").unwrap_or_else(|| "topics".to_owned()),
+            folder: folder.or_else(|| text("topics.dir")).unwrap_or_else(|| "topics".to_owned()),
             delimiter: text("file.delim").unwrap_or_else(|| "+".to_owned()),
             flush_size: number("flush.size"),
             rotate: number("rotate.schedule.interval.ms").filter(|ms| *ms > 0).map(Duration::from_millis),
@@ -101,7 +103,7 @@ impl Deployed {
             let name = record.outputs.get("name").or_else(|| record.inputs.get("name"))?;
             Some((address.name().to_owned(), name.as_str()?.to_owned()))
         });
-        let sink = inputs("msk_connect/connector", "s3").and_then(|inputs| Sink::of(inputs.get("configuration")?));
+        let sink = state.resources.get(&Address::new("msk_connect/connector", "s3")).and_then(Sink::of);
         // The JSON pointer of the method that takes an event (RFC 6901: `~1` is a slash).
         const RECORD: &str = "/document/paths/~1streams~1{stream-name}~1record/PUT/authorization";
         const RECORDS: &str = "/document/paths/~1{proxy+}/ANY/authorization";

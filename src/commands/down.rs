@@ -1,35 +1,44 @@
 //! `pinfra down`: destroys all of a stack. Needs no stack file, and not even state when it gets one.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use pinfra_aws::catalog::KINDS;
-use pinfra_aws::{Clients, catalog, tags};
-use pinfra_engine::state::{Record, State, Status};
-use pinfra_engine::{Address, Catalog, ErrorKind, Graph, Observation, StateStore, observe, plan_destroy};
-use serde_json::Value;
+use pinfra_aws::{Clients, catalog};
+use pinfra_engine::state::{Place, State, Status};
+use pinfra_engine::{Address, Catalog, Graph, Observation, Observed, StateStore, observe, plan_destroy};
 
 use super::context::Context;
-use super::run::{ask, carry_out};
+use super::interrupt::unless_interrupted;
+use super::run::{Asked, ask, carry_out};
 use super::stacks::{Chosen, choose};
-use super::{local, plan, stacks};
+use super::{local, plan, stacks, strays};
+use crate::cli::Patience;
+use crate::expand::{Facts, expand};
 use crate::report::Failure;
 use crate::spec::{Stack, Target};
 
+/// When to look again for what was just being made when a run was killed: AWS shows some things only after a moment
+/// ("Eventual consistency in the Amazon EC2 API"), and this is the last run that knows of them.
+const LOOK_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+
 /// Destroys the stack that `given` names.
-pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patience: Patience) -> Result<(), Failure> {
     let chosen = choose(context, given)?;
     let (target, region) = place(context, &chosen)?;
     let store = stacks::open(context, &chosen.name, "down")?;
     let connected = local::connect(context, target, &region).await?;
-    let protected = chosen.file.iter().flat_map(|file| file.protect.iter().map(|protected| protected.value.clone()));
-    let destroyed = destroy(context, store, target, &connected, protected.collect(), yes).await;
+    let asked = Asked { command: "pinfra down", yes, patience };
+    let destroyed = destroy(context, store, target, &connected, chosen.file.as_ref(), asked).await;
     connected.release(context).await;
     destroyed?;
-    let lost = chosen.state.as_ref().is_none_or(|state| state.resources.is_empty() && state.open.is_empty());
-    for kept in chosen.file.iter().filter(|_| lost).flat_map(not_to_be_found) {
+    for kept in chosen.file.iter().filter(|_| !is_recorded(chosen.state.as_ref())).flat_map(not_to_be_found) {
         context.tell(&format!("without state this cannot be told from what others have, and stays: {kept}"));
     }
     Ok(())
+}
+
+/// Whether anything is recorded of a stack.
+fn is_recorded(state: Option<&State>) -> bool {
+    state.is_some_and(|state| !state.resources.is_empty() || !state.open.is_empty())
 }
 
 /// What a stack leaves in somebody else's cluster and bucket when its state was lost: it carries no tags that could be
@@ -47,7 +56,9 @@ fn not_to_be_found(file: &Stack) -> Vec<String> {
 }
 
 fn place(context: &Context, chosen: &Chosen) -> Result<(Target, String), Failure> {
-    let there = chosen.state.as_ref().filter(|state| !state.resources.is_empty() || !state.open.is_empty());
+    // By name, a stack that was here is looked for where it was: a run that was killed at its very end has recorded that
+    // nothing is left, and has not said so.
+    let there = chosen.state.as_ref().filter(|state| is_recorded(Some(state)) || chosen.file.is_none());
     if let Some(place) = there.and_then(|state| state.place.as_ref()) {
         let target = stacks::recorded_target(place);
         if context.global.target.is_some() && stacks::asked_target(context) != Some(target) {
@@ -68,20 +79,19 @@ async fn destroy(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
-    protected: BTreeSet<String>,
-    yes: bool,
+    file: Option<&Stack>,
+    asked: Asked,
 ) -> Result<(), Failure> {
-    let clients = Clients::connect(&connected.connection).await?;
-    plan::check_account(store.state(), &clients)?;
-    let catalog = catalog(&clients);
-    let mut state = with_what_is_tagged(store.state(), &clients, &catalog).await?;
-    state.protected.extend(protected);
-    let observed =
-        observe(&Graph::default(), &state, &catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
-    // The Tagging API also lists what is gone: of that there is nothing to forget.
-    state.resources.retain(|address, _| {
-        store.state().resources.contains_key(address) || observed.get(address) != Some(&Observation::Absent)
-    });
+    let looking = async {
+        let clients = Clients::connect(&connected.connection).await?;
+        plan::check_account(store.state(), &clients)?;
+        let catalog = catalog(&clients);
+        let (state, observed) = what_is_there(context, store.state(), file, target, &clients, &catalog).await?;
+        Ok((clients, catalog, state, observed))
+    };
+    let (clients, catalog, mut state, observed) = unless_interrupted(plan::INTERRUPTED, Box::pin(looking)).await?;
+    let protected = file.into_iter().flat_map(|file| &file.protect);
+    state.protected.extend(protected.map(|protected| protected.value.clone()));
     let plan = plan_destroy(&state, &observed, &catalog)?;
     if plan.is_empty() {
         store.close()?;
@@ -89,53 +99,59 @@ async fn destroy(
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes)?;
-    let carried_out = carry_out(context, &plan, &catalog, &mut store).await;
+    ask(context, &plan, target, asked.yes).await?;
+    let carried_out = carry_out(context, &plan, &catalog, &mut store, asked).await;
     store.close()?;
     context.tell_requests(&clients)?;
-    carried_out
+    carried_out.map(drop)
 }
 
-/// What is recorded, and what carries the stack's tags although nothing is recorded of it.
-async fn with_what_is_tagged(state: &State, clients: &Clients, catalog: &Catalog) -> Result<State, Failure> {
-    let mut state = state.clone();
-    let tagged = match tags::owned_by(clients, catalog, &state.stack).await {
-        Ok(tagged) => tagged,
-        // What is recorded can be destroyed without this permission.
-        Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),
-        Err(error) => return Err(error.into()),
+/// What is recorded or carries the stack's tags, and what of it the cloud holds.
+async fn what_is_there(
+    context: &Context,
+    recorded: &State,
+    file: Option<&Stack>,
+    target: Target,
+    clients: &Clients,
+    catalog: &Catalog,
+) -> Result<(State, Observed), Failure> {
+    let graph = match file.filter(|_| !is_recorded(Some(recorded))) {
+        Some(file) => names_in(file, target, clients)?,
+        None => Graph::default(),
     };
-    // IAM has no regions, so a name there says of which region it is: stacks of one name may live in two.
-    let region = format!("-{}", clients.region);
-    let here = |address: &Address, id: &str| !address.kind().starts_with("iam/") || id.ends_with(&region);
-    let mut without_needs = Vec::new();
-    for (address, id) in tagged.into_iter().filter(|(address, id)| here(address, id)) {
-        if !state.resources.contains_key(&address) {
-            without_needs.push(address.clone());
+    let mut observed = look(&graph, recorded, catalog).await?;
+    for pause in LOOK_AGAIN {
+        if !observed.iter().any(|(address, seen)| may_be_unseen(recorded, address, seen)) {
+            break;
         }
-        let found = Record {
-            status: Status::Begun,
-            id: Some(id.clone()),
-            inputs: Value::Null,
-            outputs: Value::Null,
-            needs: Vec::new(),
-            made_by: None,
-        };
-        let record = state.resources.entry(address).or_insert(found);
-        record.id.get_or_insert(id);
+        context.tell("looking again for what the run before may have made at its end");
+        tokio::time::sleep(pause).await;
+        observed = look(&graph, recorded, catalog).await?;
     }
-    let all: Vec<Address> = state.resources.keys().cloned().collect();
-    for address in without_needs {
-        // Who needs whom is not known of these, but which kinds may need which is: the catalogue is in that order.
-        let needs = all.iter().filter(|other| rank(other) < rank(&address)).cloned().collect();
-        if let Some(record) = state.resources.get_mut(&address) {
-            record.needs = needs;
-        }
-    }
-    Ok(state)
+    let state = strays::with_all(recorded, &mut observed, clients, catalog).await?;
+    Ok((state, observed))
 }
 
-/// Where a kind stands in the catalogue.
-fn rank(address: &Address) -> Option<usize> {
-    KINDS.iter().position(|info| info.kind == address.kind())
+async fn look(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Failure> {
+    observe(graph, state, catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))
+}
+
+/// Whether an object may be there although it was not seen: nobody knows whether its create got through.
+fn may_be_unseen(state: &State, address: &Address, seen: &Observation) -> bool {
+    let record = state.resources.get(address);
+    *seen == Observation::Absent && record.is_some_and(|record| record.status == Status::Begun && record.id.is_none())
+}
+
+/// What a stack file says of the names of things, where that is all that is known: a bucket that has no tags yet has a name,
+/// and tags that were just put are not known everywhere. What a file says of a cluster or a bucket of others would have to be
+/// asked of them, and has tags or is not to be found.
+fn names_in(file: &Stack, target: Target, clients: &Clients) -> Result<Graph, Failure> {
+    let of_others = file.cluster.as_ref().is_some_and(|cluster| cluster.existing.is_some())
+        || file.lake.as_ref().is_some_and(|lake| lake.existing.is_some());
+    if of_others {
+        return Ok(Graph::default());
+    }
+    let place =
+        Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
+    Ok(expand(file, &place, &Facts::default())?)
 }

@@ -10,8 +10,11 @@ mod events;
 mod explain;
 mod facts;
 mod graph;
+mod home;
 mod init;
+mod interrupt;
 mod local;
+mod lock;
 mod logs;
 mod outputs;
 mod plan;
@@ -19,9 +22,11 @@ mod post;
 mod query;
 mod reconcile;
 mod run;
+mod saved;
 mod schema;
 mod stacks;
 mod status;
+mod strays;
 mod up;
 mod validate;
 mod verify;
@@ -58,12 +63,17 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Outputs { stack, show } => {
             on_runtime(outputs::run(context, stack.as_deref(), show.as_deref())).map(|()| 0)
         }
-        Command::Plan { stack, detailed_exitcode } => {
-            let changes = on_runtime(plan::run(context, &stack))?;
+        Command::Plan { stack, detailed_exitcode, out } => {
+            let changes = on_runtime(plan::run(context, &stack, out.as_deref()))?;
             Ok(if detailed_exitcode && changes { 2 } else { 0 })
         }
-        Command::Up { stack, yes } => on_runtime(up::run(context, &stack, yes)).map(|()| 0),
-        Command::Down { stack, yes } => on_runtime(down::run(context, stack.as_deref(), yes)).map(|()| 0),
+        Command::Up { stack, plan, yes, recover, patience } => {
+            let wished = up::Wished { plan: plan.as_deref(), yes, recover, patience };
+            on_runtime(up::run(context, &stack, wished)).map(|()| 0)
+        }
+        Command::Down { stack, yes, patience } => {
+            on_runtime(down::run(context, stack.as_deref(), yes, patience)).map(|()| 0)
+        }
         Command::Drift(arguments) => Ok(if on_runtime(drift::run(context, &arguments))? { 2 } else { 0 }),
         Command::Status { stack } => {
             let healthy = on_runtime_of_readers(status::run(context, stack.as_deref()))?;
@@ -84,6 +94,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let asked = clean::Asked { stack: stack.as_deref(), full, tables: &tables };
             on_runtime_of_readers(clean::run(context, asked)).map(|()| 0)
         }
+        Command::Lock { command } => lock::run(context, &command).map(|()| 0),
         Command::Worker { command } => worker::run(&command).map(|()| 0),
         Command::Local { command } => on_runtime(local::run(context, command)).map(|()| 0),
     }
@@ -91,7 +102,11 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
 
 /// Commands that contact nobody never get here, and start without threads.
 fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    runtime()?.block_on(work)
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    // A thread that packs, or reads an answer, for a command that was interrupted ends with the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// The same for commands that read Delta tables. A read that was given up goes on in a thread of its own until it is told,

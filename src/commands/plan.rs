@@ -4,36 +4,56 @@ use std::path::Path;
 
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::state::Place;
-use pinfra_engine::{Graph, Plan, State, observe, plan};
+use pinfra_engine::{Fingerprint, Graph, Observed, Plan, State, observe, plan};
 use serde_json::json;
 
 use super::context::Context;
-use super::{facts, local, stacks};
+use super::interrupt::unless_interrupted;
+use super::{facts, local, saved, stacks, strays};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
+/// What an interrupt means while nothing is carried out yet.
+pub(super) const INTERRUPTED: &str = "that was while planning, and nothing was changed";
+
 /// Shows the plan. Returns whether there are changes.
-pub(super) async fn run(context: &Context, file: &Path) -> Result<bool, Failure> {
+pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> Result<bool, Failure> {
     let stack = stacks::load_to_make(file)?;
-    let state = pinfra_engine::StateStore::load(&stacks::folder(context, &stack.name))?;
+    let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
     let connected = local::connect(context, target, &region).await?;
-    let planned = async {
+    let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
         let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
-        let (_, plan) = make(context, &stack, &state, &clients, target).await?;
+        let Planned { plan, graph, observed, place } = make(context, &stack, &state, &clients, target).await?;
+        if let Some(out) = out {
+            saved::write(out, &place, |key| Fingerprint::of(key, &graph, &state, &observed, &plan))?;
+            context.tell(&format!("saved: `pinfra up {} --plan {}` does this", file.display(), out.display()));
+        }
         context.tell_requests(&clients)?;
         Ok::<Plan, Failure>(plan)
-    }
-    .await;
+    };
+    let planned = unless_interrupted(INTERRUPTED, Box::pin(planning)).await;
     connected.release(context).await;
     let plan = planned?;
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
         "usual_seconds": plan.usual_duration().as_secs_f64()});
     context.result(&draw(&plan, Detail::Fields, context.paint_out), "plan", value)?;
     Ok(!plan.is_empty())
+}
+
+/// A plan, and what it was made from.
+pub(super) struct Planned {
+    /// Where the stack lives.
+    pub(super) place: Place,
+    /// What its file asks for.
+    pub(super) graph: Graph,
+    /// What the cloud holds.
+    pub(super) observed: Observed,
+    /// What has to be done.
+    pub(super) plan: Plan,
 }
 
 /// Where the stack lives, and the plan that makes it what its file says.
@@ -43,13 +63,18 @@ pub(super) async fn make(
     state: &State,
     clients: &Clients,
     target: Target,
-) -> Result<(Place, Plan), Failure> {
+) -> Result<Planned, Failure> {
     let place =
         Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
     check_account(state, clients)?;
     let facts = facts::collect(context, stack, target, &place, clients).await?;
     let graph = expand(stack, &place, &facts)?;
-    Ok((place, of(&graph, state, clients).await?))
+    stacks::check_lake(context, &graph)?;
+    let catalog = catalog(clients);
+    let mut observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+    let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
+    let plan = plan(&graph, &known, &observed, &catalog)?;
+    Ok(Planned { place, graph, observed, plan })
 }
 
 /// Whether the credentials are of the account that the stack is in. In another one everything would seem to be gone, or
@@ -60,13 +85,6 @@ pub(super) fn check_account(state: &State, clients: &Clients) -> Result<(), Fail
     let (stack, mine) = (&state.stack, &clients.account);
     let message = format!("the stack `{stack}` is in account {}, and these credentials are of {mine}", was.account);
     Err(Failure::new(message).hint("use the credentials of that account, such as by AWS_PROFILE"))
-}
-
-/// The plan for a graph, after reading what is there.
-async fn of(graph: &Graph, state: &State, clients: &Clients) -> Result<Plan, Failure> {
-    let catalog = catalog(clients);
-    let observed = observe(graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
-    Ok(plan(graph, state, &observed, &catalog)?)
 }
 
 /// What could not be read, the same cause told once.

@@ -1,11 +1,14 @@
 //! The stacks that are recorded under the state folder, and which one a command means.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use pinfra_engine::state::{Place, State};
-use pinfra_engine::{Lock, StateStore};
+use pinfra_engine::state::{Life, Place, Recovered, Shelf, State, lock_status};
+use pinfra_engine::{Graph, Lock, StateStore};
+use serde_json::json;
 
 use super::context::Context;
+use super::home::Home;
 use crate::cli::TargetArg;
 use crate::report::{Failure, count};
 use crate::spec::{self, Checks, Stack, Target};
@@ -26,33 +29,45 @@ pub(super) struct Chosen {
 /// The stack that `given` names: a stack file, a name, or nothing when only one is recorded.
 pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, Failure> {
     let Some(given) = given else {
-        let mut names = recorded(context.state_dir())?;
+        let home = context.home()?;
+        let mut names = recorded(home)?;
         return match names.len() {
             1 => by_name(context, names.remove(0)),
-            0 => Err(Failure::new(format!("no stack is recorded under `{}`", context.state_dir().display()))
+            0 => Err(Failure::new(format!("no stack is recorded under `{home}`"))
                 .hint("`pinfra up STACK.yaml` makes one; elsewhere, run this where it was made or use `--state`")),
             n => Err(Failure::new(format!("{} are recorded: {}", count(n, "stack"), names.join(", ")))
                 .hint("name the one that you mean")),
         };
     };
-    let looks_like_a_file = given.ends_with(".yaml") || given.ends_with(".yml") || Path::new(given).is_file();
-    if looks_like_a_file {
+    if looks_like_a_file(given) {
         let file = load(Path::new(given))?;
-        let state = StateStore::load(&folder(context, &file.name))?;
+        let state = read(context, &file.name)?;
         return Ok(Chosen { name: file.name.value.clone(), state, file: Some(file) });
     }
     by_name(context, given.to_owned())
 }
 
-fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
-    if !is_a_name(&name) {
-        return Err(Failure::new(format!("`{name}` is neither a stack file nor the name of a stack")));
+/// Whether a command was given a stack file, and not a name.
+pub(super) fn looks_like_a_file(given: &str) -> bool {
+    given.ends_with(".yaml") || given.ends_with(".yml") || Path::new(given).is_file()
+}
+
+/// Refuses what cannot be the name of a stack.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if is_a_name(name) {
+        return Ok(());
     }
-    let state = StateStore::load(&folder(context, &name))?;
+    Err(Failure::new(format!("`{name}` is neither a stack file nor the name of a stack")))
+}
+
+fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
+    check_name(&name)?;
+    let state = read(context, &name)?;
     if state.is_none() {
-        let known = recorded(context.state_dir())?;
+        let home = context.home()?;
+        let known = recorded(home)?;
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Failure::new(format!("no stack `{name}` is recorded under `{}`", context.state_dir().display()))
+        return Err(Failure::new(format!("no stack `{name}` is recorded under `{home}`"))
             .hint(format!("recorded: {known}; if its state was lost, give its stack file instead")));
     }
     Ok(Chosen { name, file: None, state })
@@ -64,25 +79,31 @@ fn is_a_name(text: &str) -> bool {
 }
 
 /// Where a stack's state is kept.
-pub(super) fn folder(context: &Context, name: &str) -> PathBuf {
-    context.state_dir().join(name)
+pub(super) fn shelf(context: &Context, name: &str) -> Result<Arc<dyn Shelf>, Failure> {
+    Ok(context.home()?.shelf(name))
+}
+
+/// What is recorded of a stack, without its lock; `None` when nothing is.
+pub(super) fn read(context: &Context, name: &str) -> Result<Option<State>, Failure> {
+    Ok(StateStore::load(&*shelf(context, name)?, name)?)
 }
 
 /// The names of the stacks of which something is recorded, in order.
-pub(super) fn recorded(state_dir: &Path) -> Result<Vec<String>, Failure> {
+pub(super) fn recorded(home: &Home) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
-    let Ok(entries) = std::fs::read_dir(state_dir) else { return Ok(names) };
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_a_name(&name) {
-            continue;
-        }
-        let state = StateStore::load(&entry.path())?;
+    for name in known(home)? {
+        let state = StateStore::load(&*home.shelf(&name), &name)?;
         if state.is_some_and(|state| !state.resources.is_empty() || !state.open.is_empty()) {
             names.push(name);
         }
     }
-    names.sort();
+    Ok(names)
+}
+
+/// The names of the stacks that have a folder, in order, whatever is in it.
+pub(super) fn known(home: &Home) -> Result<Vec<String>, Failure> {
+    let mut names = home.names()?;
+    names.retain(|name| is_a_name(name));
     Ok(names)
 }
 
@@ -103,11 +124,48 @@ pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }
 
+/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew.
+pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
+    let lock = lock(context, name, command)?;
+    let (store, recovered) = StateStore::recover(lock, name)?;
+    let Some(Recovered { damage, set_aside, kept_lineage }) = recovered else {
+        context.tell("the state is whole: there is nothing to recover");
+        return Ok(store);
+    };
+    let why = std::error::Error::source(&damage).map_or_else(|| damage.to_string(), ToString::to_string);
+    if context.global.json {
+        let value = json!({"damage": why, "set_aside": set_aside, "kept_lineage": kept_lineage});
+        context.result("", "recovering", value)?;
+    }
+    let files = set_aside.join("`, `");
+    context.tell(&format!("damaged state: {why}\nset aside as `{files}`; what the cloud holds is recorded anew"));
+    Ok(store)
+}
+
 /// Takes the stack's lock and opens its state.
 pub(super) fn open(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
-    let folder = folder(context, name);
-    let lock = Lock::take(&folder, command)?;
-    Ok(StateStore::open(lock, name)?)
+    Ok(StateStore::open(lock(context, name, command)?, name)?)
+}
+
+/// Takes the stack's lock, and tells what is wrong with the place where its state is kept.
+fn lock(context: &Context, name: &str, command: &str) -> Result<Lock, Failure> {
+    let home = context.home()?;
+    for concern in home.concerns() {
+        context.tell(&format!("warning: {concern}"));
+    }
+    Ok(Lock::take(home.shelf(name), command)?)
+}
+
+/// Refuses a stack whose lake would hold its own state: `down` empties it.
+pub(super) fn check_lake(context: &Context, graph: &Graph) -> Result<(), Failure> {
+    let home = context.home()?;
+    let Some(bucket) = home.bucket() else { return Ok(()) };
+    let mut lakes = graph.nodes().filter(|node| node.address.kind() == "s3/bucket");
+    if lakes.any(|node| node.inputs.get("name").and_then(|name| name.as_str()) == Some(bucket)) {
+        let message = format!("the bucket of `{home}` is the lake of this very stack, which `down` empties");
+        return Err(Failure::new(message).hint("keep state in a bucket of its own"));
+    }
+    Ok(())
 }
 
 /// The target of the command line, which wins over the stack file's.
@@ -148,12 +206,12 @@ pub(super) fn place(context: &Context, stack: &Stack, state: Option<&State>) -> 
 }
 
 /// Whether any stack is being worked on now, besides those of this process.
-pub(super) fn any_locked(state_dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(state_dir) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
-        pinfra_engine::state::holder(&entry.path()).ok().flatten().is_some_and(|holder| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            holder.pid != std::process::id() && holder.is_alive(now)
+pub(super) fn any_locked(home: &Home) -> bool {
+    let Ok(names) = known(home) else { return true };
+    names.into_iter().any(|name| {
+        lock_status(&*home.shelf(&name)).ok().flatten().is_some_and(|status| {
+            let is_held = matches!(status.life, Life::Held | Life::Silent);
+            is_held && status.holder.pid != std::process::id()
         })
     })
 }

@@ -177,7 +177,9 @@ fn condition(kind: Option<&dyn Kind>, record: &Record, observation: Option<&Obse
         Some(Observation::Absent) | None => (false, "gone".to_owned()),
         Some(Observation::Present { live, .. }) => match &record.status {
             Status::Tainted { reason } => (false, format!("half-made: {reason}")),
-            Status::Begun | Status::Named => (false, "interrupted while it was being made".to_owned()),
+            Status::Begun | Status::Named => {
+                (false, "being made or changed when the last run ended; the next one goes on".to_owned())
+            }
             Status::Settled if failure(&live.outputs).is_some() => {
                 (false, format!("failed: {}", failure(&live.outputs).unwrap_or_default()))
             }

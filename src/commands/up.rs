@@ -9,21 +9,45 @@ use pinfra_engine::{State, StateStore};
 
 use super::context::Context;
 use super::deployed::Deployed;
-use super::run::{ask, carry_out};
+use super::interrupt::unless_interrupted;
+use super::plan::Planned;
+use super::run::{Asked, Carried, ask, carry_out};
+use super::saved::{self, Saved};
 use super::{local, outputs, plan, stacks, verify};
+use crate::cli::Patience;
 use crate::report::{Failure, count};
 use crate::spec::{Stack, Target};
 
 /// What a probe may take: on AWS a new API key takes up to half a minute to be known everywhere.
 const PROBE: Duration = Duration::from_secs(90);
 
+/// What an interrupt of the probe means.
+const UNPROVED: &str = "everything is made, and the probe was not waited for; `pinfra verify` sends another";
+
+/// What the user wishes of `up`.
+pub(super) struct Wished<'a> {
+    /// A saved plan: this one is carried out and no other.
+    pub(super) plan: Option<&'a Path>,
+    /// Without a question.
+    pub(super) yes: bool,
+    /// Damaged state is no obstacle.
+    pub(super) recover: bool,
+    /// How long to wait.
+    pub(super) patience: Patience,
+}
+
 /// Makes the stack of `file`.
-pub(super) async fn run(context: &Context, file: &Path, yes: bool) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, file: &Path, wished: Wished<'_>) -> Result<(), Failure> {
+    let saved = wished.plan.map(saved::read).transpose()?;
     let stack = stacks::load_to_make(file)?;
-    let store = stacks::open(context, &stack.name, "up")?;
+    let store = match wished.recover {
+        true => stacks::recover(context, &stack.name, "up")?,
+        false => stacks::open(context, &stack.name, "up")?,
+    };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;
     let connected = local::connect(context, target, &region).await?;
-    let made = make(context, &stack, store, target, &connected, yes).await;
+    let asked = Asked { command: "pinfra up", yes: wished.yes || saved.is_some(), patience: wished.patience };
+    let made = make(context, &stack, store, target, &connected, saved.as_ref(), asked).await;
     if made.is_err() {
         connected.release(context).await;
     }
@@ -36,10 +60,19 @@ async fn make(
     mut store: StateStore,
     target: Target,
     connected: &local::Connected,
-    yes: bool,
+    saved: Option<&Saved>,
+    asked: Asked,
 ) -> Result<(), Failure> {
-    let clients = Clients::connect(&connected.connection).await?;
-    let (place, plan) = plan::make(context, stack, store.state(), &clients, target).await?;
+    let planning = async {
+        let clients = Clients::connect(&connected.connection).await?;
+        let planned = plan::make(context, stack, store.state(), &clients, target).await?;
+        if let Some(saved) = saved {
+            saved.is_of(&planned, store.state())?;
+        }
+        Ok((clients, planned))
+    };
+    let (clients, planned) = unless_interrupted(plan::INTERRUPTED, Box::pin(planning)).await?;
+    let Planned { place, plan, .. } = planned;
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
@@ -49,21 +82,21 @@ async fn make(
         store.append(entries)?;
         let state = store.close()?;
         context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
-        prove(context, &clients, &state).await?;
+        unless_interrupted(UNPROVED, Box::pin(prove(context, &clients, &state, asked))).await?;
         context.tell_requests(&clients)?;
         return Ok(());
     }
-    ask(context, &plan, target, yes)?;
+    ask(context, &plan, target, asked.yes).await?;
     if !recorded {
         store.append(vec![Entry::Stack { place, protected: plan.protected.clone() }])?;
     }
-    let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store).await;
+    let carried_out = carry_out(context, &plan, &catalog(&clients), &mut store, asked).await;
     let state = store.close()?;
-    if carried_out.is_err() {
+    if carried_out.as_ref().ok() != Some(&Carried::Whole) {
         context.tell_requests(&clients)?;
+        return carried_out.map(drop);
     }
-    carried_out?;
-    prove(context, &clients, &state).await?;
+    unless_interrupted(UNPROVED, Box::pin(prove(context, &clients, &state, asked))).await?;
     context.tell_requests(&clients)?;
     if context.global.json {
         outputs::tell(context, &state)?;
@@ -82,9 +115,13 @@ async fn make(
 }
 
 /// Proves with a real event that the pipeline works, where there is one from end to end.
-async fn prove(context: &Context, clients: &Clients, state: &State) -> Result<(), Failure> {
+async fn prove(context: &Context, clients: &Clients, state: &State, asked: Asked) -> Result<(), Failure> {
     let deployed = Deployed::of(state);
     if deployed.workers.is_empty() {
+        return Ok(());
+    }
+    if asked.patience.detach {
+        context.tell("no probe was sent, since it would have to be waited for; `pinfra verify` sends one");
         return Ok(());
     }
     match verify::missing(&deployed) {

@@ -37,7 +37,7 @@ const WORKER: &str = "key.converter=org.apache.kafka.connect.storage.StringConve
                       value.converter=org.apache.kafka.connect.converters.ByteArrayConverter\n\
                       offset.flush.interval.ms=5000\n";
 
-/// The folder of raw events in the lake.
+/// The folder of raw events in the lake. A connector that is made again stores below `generation=<n>/` in it.
 const TOPICS: &str = "topics";
 
 /// The connector, and all that it needs.
@@ -219,12 +219,14 @@ fn way_to_s3(stack: &Stack, connector: &Connector) -> Node {
 fn sink(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) -> Node {
     let address = Address::new("msk_connect/connector", "s3");
     let brokers = Brokers::of(stack, facts);
-    let topics: Vec<String> = stack.tables.iter().map(|table| names::topic(stack, &table.name)).collect();
+    let topics = stack
+        .tables
+        .iter()
+        .map(|table| (names::topic(stack, &table.name), Input::output(topic_address(&table.name), "name")));
     let rotate_ms = u64::from(*connector.rotate_seconds.get()) * 1000;
     let configuration = [
         ("connector.class", "io.confluent.connect.s3.S3SinkConnector".to_owned()),
         ("tasks.max", tasks(stack, connector).to_string()),
-        ("topics", topics.join(",")),
         ("s3.region", place.region.clone()),
         ("s3.bucket.name", names::bucket(stack, place)),
         ("topics.dir", TOPICS.to_owned()),
@@ -257,6 +259,7 @@ fn sink(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) -> N
         subnets: brokers.subnets(),
         security_groups: vec![Input::output(group_address(), "id")],
         version: VERSION.to_owned(),
+        topics: topics.collect(),
         configuration: configuration.map(|(key, value)| (key.to_owned(), value)).into(),
         mcu: *connector.mcu.get(),
         workers: *connector.workers.get(),
@@ -271,7 +274,6 @@ fn sink(stack: &Stack, connector: &Connector, place: &Place, facts: &Facts) -> N
     secrets.extend(connector.rotate_seconds.from_env.then_some(rotate));
     let mut node = node(stack, address, &inputs, secrets, connector.place);
     node.after = vec![policy_address(), endpoint_address()];
-    node.after.extend(stack.tables.iter().map(|table| topic_address(&table.name)));
     node
 }
 

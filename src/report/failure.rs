@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use pinfra_engine::{CloudError, GraphError, PlanError};
+use pinfra_engine::state::{Life, LockError, StateError};
+use pinfra_engine::{CloudError, GraphError, PlanError, Would};
 use serde_json::json;
 
 use super::Paint;
@@ -25,8 +26,8 @@ pub enum Failure {
     },
     /// Several at once.
     Many(Vec<Failure>),
-    /// The run was interrupted; what it did is recorded.
-    Interrupted,
+    /// The command was interrupted; what it did is recorded. The text says what it was doing, where that was not told.
+    Interrupted(Option<String>),
     /// It has been told already, or there is nothing to tell but the exit code.
     Told(u8),
 }
@@ -45,15 +46,16 @@ impl Failure {
         }
     }
 
-    /// A failure with the chain of an error's causes.
+    /// A failure with the chain of an error's causes, and the advice of the cloud's error among them.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Failure {
-        let mut causes = Vec::new();
+        let (mut causes, mut hint) = (Vec::new(), None);
         let mut source = error.source();
         while let Some(cause) = source {
             causes.push(cause.to_string());
+            hint = hint.or_else(|| cause.downcast_ref::<CloudError>()?.hint.clone());
             source = cause.source();
         }
-        Failure::Message { message: error.to_string(), causes, hint: None }
+        Failure::Message { message: error.to_string(), causes, hint }
     }
 
     /// The failures as one.
@@ -67,7 +69,7 @@ impl Failure {
     /// The exit code that goes with it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Interrupted => 130,
+            Failure::Interrupted(_) => 130,
             Failure::Told(code) => *code,
             _ => 1,
         }
@@ -81,7 +83,7 @@ impl Failure {
                 format!("{}\n", json!({"event": "error", "message": message, "causes": causes, "hint": hint}))
             }
             Failure::Many(failures) => failures.iter().map(Failure::events).collect(),
-            Failure::Interrupted => format!("{}\n", json!({"event": "interrupted"})),
+            Failure::Interrupted(word) => format!("{}\n", json!({"event": "interrupted", "message": word})),
             Failure::Told(_) => String::new(),
         }
     }
@@ -101,7 +103,8 @@ impl Failure {
                 text
             }
             Failure::Many(failures) => failures.iter().map(|failure| failure.draw(paint)).collect(),
-            Failure::Interrupted | Failure::Told(_) => String::new(),
+            Failure::Interrupted(Some(word)) => format!("{} {word}\n", paint.change("interrupted:")),
+            Failure::Interrupted(None) | Failure::Told(_) => String::new(),
         }
     }
 }
@@ -124,26 +127,35 @@ impl From<CloudError> for Failure {
     }
 }
 
-impl From<pinfra_engine::state::StateError> for Failure {
-    fn from(error: pinfra_engine::state::StateError) -> Failure {
-        use pinfra_engine::state::StateError;
-        let damaged = matches!(error, StateError::Snapshot { .. } | StateError::Journal { .. });
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Failure {
         let failure = Failure::from_error(&error);
-        if damaged {
-            return failure.hint("move the stack's folder away and run `pinfra up`: what is ours is found by its tags");
+        if error.is_damage() {
+            return failure.hint(
+                "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds",
+            );
+        }
+        if matches!(error, StateError::LockLost) {
+            return failure
+                .hint("`pinfra lock status` says who has it; what was begun is recorded, and the next run goes on");
         }
         failure
     }
 }
 
-impl From<pinfra_engine::state::LockError> for Failure {
-    fn from(error: pinfra_engine::state::LockError) -> Failure {
-        let held = matches!(error, pinfra_engine::state::LockError::Held(_));
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Failure {
         let failure = Failure::from_error(&error);
-        if held {
-            failure.hint("wait for it to end; the lease of a run that was killed expires within 30 s")
-        } else {
-            failure
+        match error {
+            LockError::Held(status) if status.life == Life::Silent => failure.hint(format!(
+                "it has not renewed its lease in time: it was stopped, or hangs. End it (`kill {}`), or see `pinfra lock break`",
+                status.holder.pid
+            )),
+            LockError::Held(_) => {
+                failure.hint("wait for it to end: `pinfra lock status` says more. The lease of a run that was killed expires within 30 s")
+            }
+            LockError::Damaged { .. } => failure.hint("if no pinfra is at work on this stack: `pinfra lock break`"),
+            LockError::Shelf(_) | LockError::Heartbeat(_) => failure,
         }
     }
 }
@@ -162,8 +174,19 @@ impl From<Vec<PlanError>> for Failure {
                     declared_at.as_str(),
                     "rename the stack, or remove what has the name; pinfra never takes over what it did not make",
                 ),
-                PlanError::Protected { declared_at, .. } => {
-                    (declared_at.as_str(), "take it out of `protect` in the stack file and run `pinfra up` first")
+                PlanError::Protected { declared_at, would, .. } => {
+                    let hint = match would {
+                        Would::Destroy => {
+                            "take it out of `protect` (or `protect.destroy`) in the stack file and run `pinfra up` first"
+                        }
+                        Would::Replace => {
+                            "take it out of `protect` (or `protect.replace`) in the stack file and run `pinfra up` first"
+                        }
+                    };
+                    (declared_at.as_str(), hint)
+                }
+                PlanError::Refused { declared_at, .. } => {
+                    (declared_at.as_str(), "change the stack file; what it asks for could be had of a new one alone")
                 }
                 PlanError::UnknownKind(_) => ("", "use the version of pinfra that made this stack, or a newer one"),
             };

@@ -71,7 +71,15 @@ fn line(event: &Event, paint: Paint, starts: bool) -> Option<String> {
         Event::Failed { address, action, error, .. } => {
             format!("{} {address}: {} failed: {error}", paint.bad("✗"), doing(*action))
         }
-        Event::Stopping => "interrupted: waiting for what is running; once more to leave at once".to_owned(),
+        Event::Stopping => {
+            "stopping: nothing more is started, and what is being made goes on by itself; once more to leave at once"
+                .to_owned()
+        }
+        Event::Halted { error } => format!("{} stopping: {error}", paint.bad("✗")),
+        Event::Parked { address, action, waiting_for } => {
+            let at = waiting_for.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
+            format!("{} {address}: {}, not waited for{at}", paint.change("…"), doing(*action))
+        }
         Event::Blocked { address, by, .. } => format!("{} {address}: not tried, because {by} failed", paint.bad("·")),
     })
 }
@@ -114,6 +122,12 @@ fn as_json(event: &Event) -> serde_json::Value {
             "message": error.to_string(), "code": error.code, "hint": error.hint,
         }),
         Event::Stopping => json!({"event": "stopping"}),
+        Event::Halted { error } => {
+            json!({"event": "halted", "message": error.to_string(), "code": error.code, "hint": error.hint})
+        }
+        Event::Parked { address, action, waiting_for } => {
+            json!({"event": "step_parked", "address": address, "action": action, "waiting_for": waiting_for})
+        }
         Event::Blocked { address, action, by } => {
             json!({"event": "step_blocked", "address": address, "action": action, "by": by})
         }
@@ -146,7 +160,7 @@ impl Bars {
                 self.add_lines();
             }
             Event::Named { .. } => {}
-            Event::Stopping => {
+            Event::Stopping | Event::Halted { .. } => {
                 if let Some(text) = line(event, self.paint, false) {
                     // A terminal that has gone away takes no more lines, and the run goes on.
                     let _ = self.all.println(self.paint.change(&text));
@@ -160,7 +174,10 @@ impl Bars {
                     }
                 }
             }
-            Event::Done { address, .. } | Event::Failed { address, .. } | Event::Blocked { address, .. } => {
+            Event::Done { address, .. }
+            | Event::Failed { address, .. }
+            | Event::Parked { address, .. }
+            | Event::Blocked { address, .. } => {
                 self.running.remove(address);
                 if let Some(line) = self.lines.remove(address) {
                     line.finish_and_clear();

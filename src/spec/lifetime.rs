@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+
 use super::lists::KINDS;
 use super::nearest::{nearest, quoted};
-use super::node::Node;
+use super::node::{Data, Node};
 use super::place::{Place, Spanned};
 use super::problem::Problem;
 use super::reader::Reader;
+use super::schema;
 use super::tables::Table;
 use super::value::Value;
 
@@ -17,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) fn ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Value<Duration>> {
     const HELP: &str = "write a number with a unit, such as `30m`, `8h` or `2days`";
-    if let super::node::Data::Whole(_) = &node.data {
+    if let Data::Whole(_) = &node.data {
         let written = node.written(reader.source).to_owned();
         let problem = Problem::error("`ttl` has no unit").at(node.place, "seconds, hours, days?");
         reader.report(problem.help(format!("write `{written}h` for hours, `{written}days` for days")));
@@ -36,12 +39,43 @@ pub(super) fn ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Value<Duration
     Some(text.map(|_| ttl))
 }
 
-/// Kinds and addresses, each known.
+/// `protect` where it is not the same for both.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "its schema is what the reader checks against")]
+pub(super) struct Protect {
+    /// What neither `down` nor an edit of the stack file may take away
+    #[schemars(schema_with = "schema::kinds_and_addresses", extend("default" = []))]
+    destroy: Vec<String>,
+    /// What may not be made anew in its place
+    #[schemars(schema_with = "schema::kinds_and_addresses", extend("default" = []))]
+    replace: Vec<String>,
+}
+
+/// Kinds and addresses, each known: a list of what is protected from both, or a list for each. Those that are protected from
+/// one alone have it before them, as the engine takes them.
 pub(super) fn protect(reader: &mut Reader<'_>, node: &Node, tables: &[Table]) -> Vec<Spanned<String>> {
-    let items = reader.list(node, "`protect`").unwrap_or_default();
+    if !matches!(node.data, Data::Map(_)) {
+        return protected(reader, node, "`protect`", tables);
+    }
+    let Some(mut fields) = reader.fields::<Protect>(node, "`protect`") else { return Vec::new() };
+    let mut both = Vec::new();
+    for key in ["destroy", "replace"] {
+        let Some(list) = fields.node(key) else { continue };
+        let entries = protected(reader, list, &format!("`protect.{key}`"), tables);
+        both.extend(
+            entries.into_iter().map(|entry| Spanned { value: format!("{key}:{}", *entry), place: entry.place }),
+        );
+    }
+    fields.finish();
+    both
+}
+
+fn protected(reader: &mut Reader<'_>, node: &Node, what: &str, tables: &[Table]) -> Vec<Spanned<String>> {
+    let items = reader.list(node, what).unwrap_or_default();
     let mut protected = Vec::new();
     for item in items {
-        let Some(entry) = reader.identity(item, "an entry of `protect`") else { continue };
+        let Some(entry) = reader.identity(item, &format!("an entry of {what}")) else { continue };
         check_protected(reader, &entry, item.place, tables);
         protected.push(entry);
     }

@@ -79,7 +79,12 @@ pub(super) fn mcu(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "enum": [1, 2, 4, 8] }, { "type": "string", "pattern": ENV_PATTERN }] })
 }
 
-pub(super) fn protect(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn protect(generator: &mut SchemaGenerator) -> Schema {
+    let both = kinds_and_addresses(generator);
+    json_schema!({ "anyOf": [both, super::lifetime::Protect::json_schema(generator)] })
+}
+
+pub(super) fn kinds_and_addresses(_: &mut SchemaGenerator) -> Schema {
     let kinds = lists::KINDS.join("|");
     json_schema!({ "type": "array", "items": { "type": "string", "pattern": format!(r"^({kinds})(\..+)?$") } })
 }

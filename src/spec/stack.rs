@@ -90,7 +90,8 @@ pub struct Stack {
     /// A folder of `.sql` files to ask the Delta tables
     #[schemars(with = "Option<String>")]
     pub analyses: Option<Value<PathBuf>>,
-    /// Kinds (`s3/bucket`) or addresses (`s3/bucket.lake`) that `down` and replacement refuse to destroy
+    /// Kinds (`s3/bucket`) or addresses (`s3/bucket.lake`) that are neither destroyed nor replaced; `destroy` and `replace`
+    /// name those that are protected from one of them
     #[schemars(schema_with = "schema::protect", extend("default" = []))]
     pub protect: Vec<Spanned<String>>,
     /// How long the stack is needed, such as `8h`: after it `pinfra reap` may take it down

@@ -2,18 +2,26 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
+mod anywhere;
+mod change;
 mod chaos;
 mod client_machine;
 mod deployed_worker;
 mod drift;
+mod faults;
 mod interrupted;
 mod kafka;
 mod kill;
+mod lost_state;
 mod pipeline;
+mod prefixes;
 mod query;
+mod remote_state;
 mod scale;
 mod stack_file;
 mod stacks;
+mod state;
 mod streaming;
 mod support;
+mod trouble;
 mod user_data;

@@ -33,6 +33,8 @@ pub(crate) enum Ways {
 pub(crate) struct Pipeline {
     /// Where it lives.
     pub(crate) sandbox: Sandbox,
+    /// How long its events may take to be where they should.
+    pub(crate) limit: Duration,
     ways: Ways,
 }
 
@@ -44,7 +46,7 @@ impl Pipeline {
 
     /// Makes these ways for events, with an emulator of these settings or none.
     pub(crate) fn with(ways: Ways, emulator: Option<&str>) -> Pipeline {
-        let pipeline = Pipeline { sandbox: Sandbox::new(), ways };
+        let pipeline = Pipeline { sandbox: Sandbox::new(), limit: LIMIT, ways };
         share_packed_program(pipeline.sandbox.folder.path());
         pipeline.change(emulator);
         pipeline
@@ -96,7 +98,7 @@ workers:
 
     /// Asks for the status until it is so.
     pub(crate) fn status_when(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + LIMIT;
+        let until = Instant::now() + self.limit;
         loop {
             let status = self.status();
             if is_so(&status) {

@@ -14,11 +14,12 @@ use crate::error::{classify, unreachable_endpoint};
 use crate::look::Look;
 use crate::meter::Meter;
 use crate::readonly::only_reads;
+use crate::retries::Refusals;
 
 /// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
 const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// Long enough for another continent, short enough to notice that nobody is there.
-const CONNECT: Duration = Duration::from_millis(2_000);
+pub(crate) const CONNECT: Duration = Duration::from_millis(2_000);
 
 /// The services called, as variables `AWS_ENDPOINT_URL_<SERVICE>` name them.
 const SERVICES: [&str; 10] = [
@@ -33,6 +34,10 @@ const SERVICES: [&str; 10] = [
     "SSM",
     "RESOURCE_GROUPS_TAGGING_API",
 ];
+
+/// The variable that asks to keep below AWS's rates at endpoints that are not AWS's own, too: at one that leads there, or
+/// that counts as AWS does (`pinfra local start --rates`).
+const KEEP_RATES: &str = "PINFRA_KEEP_RATES";
 
 /// The partition of a region, the second part of every ARN in it ("Amazon Resource Names", AWS General Reference).
 pub fn partition(region: &str) -> &'static str {
@@ -119,7 +124,7 @@ impl Clients {
     /// Finds credentials, asks the cloud who we are and makes the clients. What is wrong with credentials, region or
     /// endpoint is said here, within five seconds.
     pub async fn connect(connection: &Connection) -> Result<Clients, CloudError> {
-        let meter = Meter::default();
+        let meter = Meter::new(std::env::var_os(KEEP_RATES).is_some());
         let config = config(connection, &meter).await;
         let account = account(&config, connection, &meter).await?;
         Ok(Clients::of(config, connection, meter, account))
@@ -135,7 +140,7 @@ impl Clients {
     /// Clients that cannot write, before it is known who the caller is: `account` is the one that is expected, and
     /// [`Clients::ask_account`] tells the one that it is.
     pub async fn read_only(connection: &Connection, account: &str) -> Clients {
-        let meter = Meter::default();
+        let meter = Meter::new(std::env::var_os(KEEP_RATES).is_some());
         let config = config(connection, &meter).await;
         let reading = config.into_builder().http_client(only_reads(meter.http_client())).build();
         Clients::of(reading, connection, meter, account.to_owned())
@@ -147,34 +152,26 @@ impl Clients {
     }
 
     fn of(config: SdkConfig, connection: &Connection, meter: Meter, account: String) -> Clients {
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::config::Builder::from(&config)
+                        .interceptor(meter.interceptor())
+                        .retry_classifier(Refusals)
+                        .build(),
+                )
+            };
+        }
         Clients {
-            apigateway: aws_sdk_apigateway::Client::from_conf(
-                aws_sdk_apigateway::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            ec2: aws_sdk_ec2::Client::from_conf(
-                aws_sdk_ec2::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            iam: aws_sdk_iam::Client::from_conf(
-                aws_sdk_iam::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            kafka: aws_sdk_kafka::Client::from_conf(
-                aws_sdk_kafka::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            kafkaconnect: aws_sdk_kafkaconnect::Client::from_conf(
-                aws_sdk_kafkaconnect::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            kinesis: aws_sdk_kinesis::Client::from_conf(
-                aws_sdk_kinesis::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            s3: aws_sdk_s3::Client::from_conf(
-                aws_sdk_s3::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            ssm: aws_sdk_ssm::Client::from_conf(
-                aws_sdk_ssm::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
-            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(
-                aws_sdk_resourcegroupstagging::config::Builder::from(&config).interceptor(meter.interceptor()).build(),
-            ),
+            apigateway: client!(aws_sdk_apigateway),
+            ec2: client!(aws_sdk_ec2),
+            iam: client!(aws_sdk_iam),
+            kafka: client!(aws_sdk_kafka),
+            kafkaconnect: client!(aws_sdk_kafkaconnect),
+            kinesis: client!(aws_sdk_kinesis),
+            s3: client!(aws_sdk_s3),
+            ssm: client!(aws_sdk_ssm),
+            tagging: client!(aws_sdk_resourcegroupstagging),
             meter,
             region: connection.region.clone(),
             account,
@@ -235,7 +232,7 @@ async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) 
     })
 }
 
-async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
+pub(crate) async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
     let profile = std::env::var("AWS_PROFILE")
         .ok()
         .map(|name| format!("AWS_PROFILE is `{name}`: is it in your AWS configuration? "));
@@ -267,7 +264,7 @@ async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {
 
 /// Whether somebody listens at every endpoint that was set by hand. The SDK would retry for a minute.
 /// An endpoint that was handed over (`made_here`) leaves the environment out of it.
-async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), CloudError> {
+pub(crate) async fn endpoints_answer(config: &SdkConfig, made_here: bool) -> Result<(), CloudError> {
     let mut urls: Vec<(String, String)> = Vec::new();
     if let Some(url) = config.endpoint_url() {
         urls.push(("AWS_ENDPOINT_URL".to_owned(), url.to_owned()));

@@ -1,4 +1,8 @@
-//! The two ways to delete what may not be deleted yet: it is busy, or somebody still uses it.
+//! The ways to delete what may not be deleted yet: it is busy, something still uses it and will be gone, or somebody has to
+//! let go of it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pinfra_engine::{Call, CloudError, ErrorKind};
 
@@ -40,7 +44,7 @@ where
         };
         match refused.kind {
             ErrorKind::NotFound => Ok(Look::Ready(())),
-            ErrorKind::Conflict => Ok(Look::Pending("busy".to_owned())),
+            ErrorKind::Conflict => Ok(Look::Held(refused)),
             ErrorKind::Invalid => match look().await? {
                 Activity::Gone => Ok(Look::Ready(())),
                 Activity::Busy(state) => Ok(Look::Pending(state)),
@@ -69,7 +73,7 @@ where
                 Ok(()) => Ok(Look::Ready(())),
                 Err(error) => match error.kind {
                     ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Pending(format!("in use: {}", error.message))),
+                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Held(error)),
                     _ => Err(error),
                 },
             }
@@ -78,11 +82,83 @@ where
     .await
 }
 
+/// What keeps an object from being deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// It goes by itself, if only after minutes; the text is who it is.
+    Passing(String),
+    /// It stays until somebody does something about it.
+    Staying {
+        /// Who it is.
+        who: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// Sends a delete until nobody holds the object. Who holds it is asked after each refusal: what goes by itself is waited for
+/// up to the limit of `pace`, and what has stayed for longer than `patience` is named in the error.
+pub(crate) async fn delete_once_free<S, H>(
+    call: &Call,
+    what: &str,
+    pace: Pace,
+    patience: Duration,
+    send: impl Fn() -> S,
+    holder: impl Fn() -> H,
+) -> Result<(), CloudError>
+where
+    S: Future<Output = Result<(), CloudError>>,
+    H: Future<Output = Result<Holder, CloudError>>,
+{
+    let stayed = Stayed::default();
+    wait_until(call, what, pace, || async {
+        let refused = match send().await {
+            Ok(()) => return Ok(Look::Ready(())),
+            Err(error) => error,
+        };
+        match refused.kind {
+            ErrorKind::NotFound => return Ok(Look::Ready(())),
+            ErrorKind::Conflict => return Ok(Look::Held(refused)),
+            ErrorKind::Blocked => {}
+            _ => return Err(refused),
+        }
+        match holder().await? {
+            Holder::Passing(who) => {
+                stayed.is_over();
+                Ok(Look::Held(CloudError { message: held_by(&who), ..refused }))
+            }
+            Holder::Staying { who, hint } if stayed.goes_on() >= patience => {
+                Err(CloudError { message: held_by(&who), hint: Some(hint), ..refused })
+            }
+            Holder::Staying { who, .. } => Ok(Look::Pending(held_by(&who))),
+        }
+    })
+    .await
+}
+
+fn held_by(who: &str) -> String {
+    format!("it is held by {who}")
+}
+
+/// Since when something has stayed without a break.
+#[derive(Debug, Default)]
+struct Stayed(Mutex<Option<Instant>>);
+
+impl Stayed {
+    fn goes_on(&self) -> Duration {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    fn is_over(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::future::ready;
-    use std::time::Duration;
 
     use pinfra_engine::Address;
 
@@ -117,5 +193,28 @@ mod tests {
     async fn a_refusal_of_what_became_busy_is_tried_again_and_any_other_is_told() {
         assert_eq!(delete(&[2], true).await, (Ok(()), 2));
         assert_eq!(delete(&[], true).await.0.unwrap_err().message, "not now");
+    }
+
+    #[tokio::test]
+    async fn what_goes_is_waited_for_and_what_stays_is_named() {
+        let call = Call::silent(Address::new("test/thing", "a"));
+        let blocked = || CloudError::new(ErrorKind::Blocked, "test:Delete", "has a dependent object");
+        let staying = Holder::Staying { who: "`x`".to_owned(), hint: "remove `x`".to_owned() };
+        let (sends, asked) = (Cell::new(0), Cell::new(0));
+        let send = || {
+            sends.set(sends.get() + 1);
+            ready(if sends.get() < 4 { Err(blocked()) } else { Ok(()) })
+        };
+        let passing = || ready(Ok(Holder::Passing("`y`".to_owned())));
+        assert_eq!(delete_once_free(&call, "test", PACE, Duration::ZERO, send, passing).await, Ok(()));
+        let holder = || {
+            asked.set(asked.get() + 1);
+            ready(Ok(staying.clone()))
+        };
+        let patience = Duration::from_millis(20);
+        let held = delete_once_free(&call, "test", PACE, patience, || ready(Err(blocked())), holder).await.unwrap_err();
+        assert_eq!((held.kind, held.message.as_str()), (ErrorKind::Blocked, "it is held by `x`"));
+        assert_eq!(held.hint.as_deref(), Some("remove `x`"));
+        assert!(asked.get() > 1, "it is given time to go");
     }
 }

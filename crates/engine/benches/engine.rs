@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pinfra_engine::resource::LiveValue;
-use pinfra_engine::state::{Entry, Record, Status, replay};
+use pinfra_engine::state::{Entry, FORMAT, Record, Status, journal_of, replay};
 use pinfra_engine::testing::{FakeCloud, Inputs, arn_of, node};
 use pinfra_engine::value::resolve;
 use pinfra_engine::{Action, Graph, Node, Observation, Observed, State, plan, plan_destroy};
@@ -40,27 +40,24 @@ fn settled(count: usize) -> (Graph, State, Observed) {
 }
 
 /// A journal of creates: begin, named and done of each, 64 at a time.
-fn journal(entries: usize) -> String {
-    let mut lines = String::new();
-    let mut line = |entry: Entry| {
-        lines.push_str(&serde_json::to_string(&entry).expect("an entry can be written"));
-        lines.push('\n');
-    };
-    let nodes: Vec<Node> = nodes(entries / 3);
+fn journal(count: usize) -> String {
+    let mut entries = vec![Entry::Open { format: FORMAT, lineage: "lineage".to_owned(), serial: 0, token: 0 }];
+    let nodes: Vec<Node> = nodes(count / 3);
     for (batch, nodes) in nodes.chunks(64).enumerate() {
         let steps = || nodes.iter().zip(batch as u64 * 64 + 1..);
         for (node, step) in steps() {
             let (address, inputs) = (node.address.clone(), node.inputs.clone());
-            line(Entry::Begin { step, address, action: Action::Create, id: None, inputs, needs: Vec::new() });
+            entries.push(Entry::Begin { step, address, action: Action::Create, id: None, inputs, needs: Vec::new() });
         }
         for (node, step) in steps() {
-            line(Entry::Named { step, id: node.address.name().to_owned() });
+            entries.push(Entry::Named { step, id: node.address.name().to_owned() });
         }
         for (node, step) in steps() {
-            line(Entry::Done { step, outputs: json!({ "arn": format!("arn:{}", node.address), "x": Value::Null }) });
+            let outputs = json!({ "arn": format!("arn:{}", node.address), "x": Value::Null });
+            entries.push(Entry::Done { step, outputs });
         }
     }
-    lines
+    journal_of(&entries)
 }
 
 fn planning(criterion: &mut Criterion) {

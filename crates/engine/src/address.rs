@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What the last part of a twin's name begins with. Nobody else's has it: no name that a stack file gives has a `-`.
+const TWIN: &str = "twin-";
 
 /// `kind.name`, such as `kinesis/stream.pin`: what people, state and tags call a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +36,20 @@ impl Address {
     /// The name within the kind, such as `pin`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The address of another object, of that id, which carries this one's tags as well: it is there twice.
+    pub fn twin(&self, id: &str) -> Address {
+        let hash = hex::encode(Sha256::digest(id));
+        Address::new(&self.kind, format!("{}.{TWIN}{}", self.name, &hash[..8]))
+    }
+
+    /// The address in the tags of what has this address: its own, or that of which it is a twin.
+    pub fn in_tags(&self) -> Address {
+        match self.name.rsplit_once('.') {
+            Some((name, last)) if last.starts_with(TWIN) => Address::new(&self.kind, name),
+            _ => self.clone(),
+        }
     }
 }
 
@@ -80,6 +98,15 @@ mod tests {
         assert_eq!((address.kind(), address.name()), ("kinesis/stream", "pin"));
         assert_eq!(address.to_string(), "kinesis/stream.pin");
         assert_eq!("msk/topic.a.b".parse::<Address>().unwrap().name(), "a.b");
+    }
+
+    #[test]
+    fn a_twin_has_an_address_of_its_own_and_the_tags_of_the_other() {
+        let address = Address::new("s3/object", "program");
+        let twin = address.twin("lake/_pinfra/bin/0.gz");
+        assert_ne!(twin, address.twin("lake/_pinfra/bin/1.gz"));
+        assert_eq!((twin.in_tags(), address.in_tags()), (address.clone(), address));
+        assert_eq!(twin.to_string().parse(), Ok(twin));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Blocked,
     /// Too many requests, for longer than we retried.
     Throttled,
+    /// The service is in trouble, for longer than we retried: a 500, 502, 503 or 504.
+    Transient,
     /// A limit of the account.
     Quota,
     /// The caller may not.
@@ -25,10 +27,22 @@ pub enum ErrorKind {
     Unreachable,
     /// The request was refused as wrong.
     Invalid,
-    /// A wait took longer than its limit; the object may yet become usable.
-    Timeout,
+    /// The run was to end while this was being waited for. Nothing is wrong with it.
+    Parked,
     /// Anything else.
     Other,
+}
+
+impl ErrorKind {
+    /// Whether it is trouble of the cloud, or of the way to it, that passes by itself.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Unreachable)
+    }
+
+    /// Whether the request may have had its effect all the same.
+    pub fn is_ambiguous(self) -> bool {
+        matches!(self, ErrorKind::Transient | ErrorKind::Unreachable)
+    }
 }
 
 /// A call that the cloud, or the way to it, refused.

@@ -51,8 +51,22 @@ pub enum Event {
         /// After how long.
         elapsed: Duration,
     },
-    /// The run was interrupted: nothing more is started, what runs is waited for.
+    /// The run is to end: nothing more is started, calls that have left are finished, waits are parked.
     Stopping,
+    /// The cloud does not take our credentials any more, which ends the run as an interrupt does.
+    Halted {
+        /// What it said.
+        error: CloudError,
+    },
+    /// A step was left while it was being waited for. The next run goes on with it.
+    Parked {
+        /// Of what.
+        address: Address,
+        /// What is done to it.
+        action: Action,
+        /// What was waited for last, such as `CREATING`.
+        waiting_for: Option<String>,
+    },
     /// A step was not tried, because something it needs failed.
     Blocked {
         /// Of what.

@@ -2,66 +2,78 @@
 //!
 //! A step's intent is on disk before its call leaves, its id as soon as the cloud has named the object, and its end
 //! when the answer is here. A failed step blocks what needs it; everything else goes on.
+//!
+//! A run that is to end before its plan does (an interrupt, credentials that have expired, `detach`) starts nothing more and
+//! *parks* what runs: calls that have left are finished, and waits are left. The journal has such a step as begun, and
+//! with the id that the cloud gave it, so the next run goes on with it.
+
+mod outcome;
+mod step;
+mod tries;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot::{self, Sender};
+use tokio::sync::oneshot::Sender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::diff::{Views, diff};
 use crate::event::Event;
 use crate::plan::{Action, Plan, Step};
 use crate::queue::Queue;
-use crate::resource::{Call, Catalog, Found, Kind, LiveValue, OnChange, Owner};
+use crate::resource::{Call, Catalog};
 use crate::state::{Entry, StateError, StateStore, StepId};
 use crate::value::{redact, resolve, scrub};
 use crate::{Address, CloudError, ErrorKind, State};
+pub use outcome::{Outcome, Parked};
+use step::Naming;
+
+/// What takes longer than this is not waited for by a run that detaches.
+const LONG: Duration = Duration::from_secs(30);
+/// How often a run that detaches looks how long its steps have been waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a plan is carried out.
 pub struct Options {
     /// How many steps run at once.
     pub width: usize,
-    /// Start nothing more; wait for what is running.
+    /// Start nothing more, finish calls that have left, park what waits.
     pub stop: CancellationToken,
     /// Leave at once; the journal knows what was begun.
     pub leave: CancellationToken,
+    /// End as soon as nothing more can be started and all that runs waits for what takes long.
+    pub detach: bool,
     /// Who listens.
     pub events: UnboundedSender<Event>,
 }
 
-/// How it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Steps that ended well.
-    pub done: usize,
-    /// Steps that failed, with why.
-    pub failed: Vec<(Address, CloudError)>,
-    /// Steps not tried because something they need failed.
-    pub blocked: Vec<Address>,
-    /// Steps that an interrupt kept from being tried, or from ending.
-    pub left: usize,
-}
-
-impl Outcome {
-    /// Whether everything was done.
-    pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.blocked.is_empty() && self.left == 0
-    }
-}
-
 /// What a task tells the loop.
 enum Report {
-    Named { index: usize, id: String, written: Sender<()> },
-    Ended { index: usize, result: Result<Value, CloudError> },
+    Named {
+        index: usize,
+        id: String,
+        written: Sender<()>,
+    },
+    /// It waits for the first time.
+    Pausing {
+        index: usize,
+    },
+    Waiting {
+        index: usize,
+        message: String,
+    },
+    Ended {
+        index: usize,
+        result: Result<Value, CloudError>,
+    },
 }
 
 /// Carries `plan` out against `catalog`, recording in `store`. Returns an error only when state cannot be written:
@@ -81,8 +93,11 @@ pub async fn execute(
         catalog,
         options,
         queue: Queue::new(&items),
+        began: Instant::now(),
+        park: options.stop.child_token(),
         step_of: BTreeMap::new(),
-        started: BTreeMap::new(),
+        running: BTreeMap::new(),
+        made: BTreeMap::new(),
         tasks: JoinSet::new(),
         reports,
         outcome: Outcome::default(),
@@ -91,7 +106,8 @@ pub async fn execute(
     // Steps are left where they wait for an answer. Usually none is running here.
     run.tasks.shutdown().await;
     ended?;
-    let tried = run.outcome.done + run.outcome.failed.len() + run.outcome.blocked.len();
+    let outcome = &run.outcome;
+    let tried = outcome.done + outcome.failed.len() + outcome.blocked.len() + outcome.parked.len();
     run.outcome.left = plan.steps.len() - tried;
     if run.outcome.is_complete() {
         store.append(plan.seen.clone())?;
@@ -115,12 +131,27 @@ struct Run<'a> {
     catalog: &'a Catalog,
     options: &'a Options,
     queue: Queue,
+    began: Instant,
+    /// Cancelled when the run is to end, for whatever reason.
+    park: CancellationToken,
     /// The journal's number of each step that was begun; given in the order of beginning, so that they rise.
     step_of: BTreeMap<usize, StepId>,
-    started: BTreeMap<usize, Instant>,
+    running: BTreeMap<usize, Running>,
+    /// When each resource was made or changed by this run.
+    made: BTreeMap<Address, Instant>,
     tasks: JoinSet<()>,
     reports: UnboundedSender<Report>,
     outcome: Outcome,
+}
+
+/// A step that runs.
+struct Running {
+    since: Instant,
+    /// Since when it does nothing but wait, now and then looking.
+    pausing: Option<Instant>,
+    /// Whether what it makes has a name, by which the next run finds it.
+    named: bool,
+    waiting_for: Option<String>,
 }
 
 impl Run<'_> {
@@ -138,13 +169,17 @@ impl Run<'_> {
             for (index, inputs) in starting {
                 self.spawn(index, inputs, store.state());
             }
-            if self.started.is_empty() {
+            if self.running.is_empty() {
                 return Ok(());
+            }
+            if self.options.detach && self.busy() == 0 {
+                self.park.cancel();
             }
             batch = tokio::select! {
                 biased;
                 () = self.options.leave.cancelled() => break,
                 report = inbox.recv() => report.into_iter().collect(),
+                () = tokio::time::sleep(PATIENCE), if self.options.detach => Vec::new(),
             };
             while let Ok(more) = inbox.try_recv() {
                 batch.push(more);
@@ -165,7 +200,7 @@ impl Run<'_> {
     fn begin_ready(&mut self, store: &mut StateStore) -> Result<Vec<(usize, Value)>, StateError> {
         let mut starting = Vec::new();
         let width = self.options.width.max(1);
-        while self.started.len() + starting.len() < width && !self.stopping() {
+        while self.busy() + starting.len() < width && !self.stopping() {
             let Some(index) = self.queue.pop() else { break };
             let step = &self.plan.steps[index];
             let inputs = match resolve(&step.inputs, &|reference| store.state().output(reference)) {
@@ -198,66 +233,133 @@ impl Run<'_> {
     }
 
     fn stopping(&self) -> bool {
-        self.options.stop.is_cancelled() || self.options.leave.is_cancelled()
+        self.park.is_cancelled() || self.options.leave.is_cancelled()
+    }
+
+    /// How many steps run that something else may have to wait for. A run that detaches waits for no long one.
+    fn busy(&self) -> usize {
+        let long = |(index, running): &(&usize, &Running)| {
+            let step = &self.plan.steps[**index];
+            let has_name = running.named || step.action != Action::Create;
+            has_name && running.pausing.is_some_and(|since| step.usual >= LONG || since.elapsed() >= LONG)
+        };
+        match self.options.detach {
+            true => self.running.iter().filter(|running| !long(running)).count(),
+            false => self.running.len(),
+        }
     }
 
     fn spawn(&mut self, index: usize, inputs: Value, state: &State) {
         let step = self.plan.steps[index].clone();
-        self.started.insert(index, Instant::now());
+        let since = Instant::now();
+        self.running.insert(index, Running { since, pausing: None, named: false, waiting_for: None });
         self.emit(Event::Started { address: step.address.clone(), action: step.action, usual: step.usual });
         let kind = self.catalog.require(step.address.kind()).cloned();
         let made_by = state.resources.get(&step.address).and_then(|record| record.made_by);
         let number = made_by.filter(|_| step.action == Action::Create).or(self.step_of.get(&index).copied());
         let token = format!("{}-{}", state.lineage, number.unwrap_or_default());
-        let (events, address) = (self.options.events.clone(), step.address.clone());
-        let (known, secrets) = (inputs.clone(), step.secrets.clone());
-        let progress = Arc::new(move |message: String| {
-            let message = scrub(&message, &known, &secrets);
-            // A listener that has gone away misses nothing that it wants.
-            let _ = events.send(Event::Waiting { address: address.clone(), message });
-        });
-        let call = Call::new(step.address.clone(), token, progress);
+        let call = self.call(index, &step, token, &inputs);
         let naming = Naming { index, reports: self.reports.clone() };
         let reports = self.reports.clone();
         self.tasks.spawn(async move {
-            let work = AssertUnwindSafe(async { run_step(kind?, &call, &step, &inputs, &naming).await });
+            let work = AssertUnwindSafe(async { step::run(&*kind?, &call, &step, &inputs, &naming).await });
             let result = work.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             // The loop is gone only when the run is being left; the journal says that the step was begun.
             let _ = reports.send(Report::Ended { index, result });
         });
     }
 
+    fn call(&self, index: usize, step: &Step, token: String, inputs: &Value) -> Call {
+        let (known, secrets) = (inputs.clone(), step.secrets.clone());
+        let reports = self.reports.clone();
+        let progress = Arc::new(move |message: String| {
+            let message = scrub(&message, &known, &secrets);
+            // When the loop is gone nobody is told any more.
+            let _ = reports.send(Report::Waiting { index, message });
+        });
+        let (told, reports) = (AtomicBool::new(false), self.reports.clone());
+        let pausing = Arc::new(move || {
+            if !told.swap(true, Ordering::Relaxed) {
+                let _ = reports.send(Report::Pausing { index });
+            }
+        });
+        // What an earlier run may have made just before this one began counts as made when it began.
+        let made = step.recorded_needs.iter().filter_map(|need| self.made.get(need)).max();
+        Call::new(step.address.clone(), token, progress)
+            .usually(step.usual)
+            .after_making(made.copied().unwrap_or(self.began))
+            .parked_by(self.park.clone(), pausing)
+    }
+
     /// Stages what has been reported. Returns whom to tell when it is on disk.
     fn record(&mut self, store: &mut StateStore, batch: Vec<Report>) -> Result<Vec<Sender<()>>, StateError> {
         let mut named = Vec::new();
         for report in batch {
-            let (Report::Named { index, .. } | Report::Ended { index, .. }) = report;
+            let (Report::Named { index, .. }
+            | Report::Pausing { index }
+            | Report::Waiting { index, .. }
+            | Report::Ended { index, .. }) = report;
             let Some(step) = self.step_of.get(&index).copied() else { continue };
-            let Step { address, action, .. } = &self.plan.steps[index];
-            let elapsed = || self.started.get(&index).map(Instant::elapsed).unwrap_or_default();
+            let address = self.plan.steps[index].address.clone();
             match report {
                 Report::Named { id, written, .. } => {
                     store.stage(vec![Entry::Named { step, id: id.clone() }])?;
-                    self.emit(Event::Named { address: address.clone(), id });
+                    self.emit(Event::Named { address, id });
+                    self.change(index, |running| running.named = true);
                     named.push(written);
+                }
+                Report::Pausing { .. } => self.change(index, |running| running.pausing = Some(Instant::now())),
+                Report::Waiting { message, .. } => {
+                    self.change(index, |running| running.waiting_for = Some(message.clone()));
+                    self.emit(Event::Waiting { address, message });
                 }
                 Report::Ended { result: Ok(outputs), .. } => {
                     store.stage(vec![Entry::Done { step, outputs }])?;
-                    self.emit(Event::Done { address: address.clone(), action: *action, elapsed: elapsed() });
-                    self.started.remove(&index);
+                    let elapsed = self.end(index).map(|running| running.since.elapsed()).unwrap_or_default();
+                    self.made.insert(address.clone(), Instant::now());
+                    self.emit(Event::Done { address, action: self.plan.steps[index].action, elapsed });
                     self.outcome.done += 1;
                     self.queue.succeed(index);
                 }
                 Report::Ended { result: Err(error), .. } => {
                     let error = scrubbed(error, &self.plan.steps[index]);
+                    if matches!(error.kind, ErrorKind::Parked | ErrorKind::Credentials) {
+                        self.leave_to_itself(index, error);
+                        continue;
+                    }
                     store.stage(vec![Entry::Failed { step, reason: error.to_string() }])?;
-                    let elapsed = elapsed();
-                    self.started.remove(&index);
+                    let elapsed = self.end(index).map(|running| running.since.elapsed()).unwrap_or_default();
                     self.fail(index, error, elapsed);
                 }
             }
         }
         Ok(named)
+    }
+
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut Running)) {
+        if let Some(running) = self.running.get_mut(&index) {
+            change(running);
+        }
+    }
+
+    fn end(&mut self, index: usize) -> Option<Running> {
+        self.running.remove(&index)
+    }
+
+    /// A step that is left as the journal has it: begun, and named where it has a name.
+    fn leave_to_itself(&mut self, index: usize, error: CloudError) {
+        let waiting_for = self.end(index).and_then(|running| running.waiting_for);
+        let step = &self.plan.steps[index];
+        let parked = Parked { address: step.address.clone(), action: step.action, waiting_for };
+        if error.kind == ErrorKind::Credentials && self.outcome.halted.is_none() {
+            // No other step can go on either.
+            self.park.cancel();
+            self.emit(Event::Halted { error: error.clone() });
+            self.outcome.halted = Some(error);
+        }
+        let Parked { address, action, waiting_for } = parked.clone();
+        self.emit(Event::Parked { address, action, waiting_for });
+        self.outcome.parked.push(parked);
     }
 
     fn fail(&mut self, index: usize, error: CloudError, elapsed: Duration) {
@@ -292,85 +394,4 @@ fn panicked(panic: &(dyn Any + Send)) -> CloudError {
     let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let message = format!("this step panicked, which is a bug: {}", said.unwrap_or("it did not say why"));
     CloudError::new(ErrorKind::Other, "pinfra", message)
-}
-
-/// How a step tells the loop what the cloud has called its object.
-struct Naming {
-    index: usize,
-    reports: UnboundedSender<Report>,
-}
-
-impl Naming {
-    /// Returns once the name is on disk.
-    async fn named(&self, id: &str) -> Result<(), CloudError> {
-        let (written, is_written) = oneshot::channel();
-        let report = Report::Named { index: self.index, id: id.to_owned(), written };
-        let lost = || CloudError::new(ErrorKind::Other, "pinfra", "the run ended before the id could be recorded");
-        self.reports.send(report).map_err(|_| lost())?;
-        is_written.await.map_err(|_| lost())
-    }
-}
-
-async fn run_step(
-    kind: Arc<dyn Kind>,
-    call: &Call,
-    step: &Step,
-    inputs: &Value,
-    naming: &Naming,
-) -> Result<Value, CloudError> {
-    match (step.action, &step.id) {
-        (Action::Create, _) => make(&*kind, call, inputs, naming).await,
-        (Action::Update | Action::Adopt, Some(id)) => {
-            let old = step.live.as_ref().unwrap_or(inputs);
-            change(&*kind, call, id, old, inputs).await
-        }
-        (Action::Delete, Some(id)) => kind.delete(call, id).await.map(|()| Value::Null),
-        (Action::Forget, _) => Ok(Value::Null),
-        (Action::Update | Action::Adopt | Action::Delete, None) => {
-            Err(CloudError::new(ErrorKind::Other, step.address.kind(), "the plan has no id for this step"))
-        }
-    }
-}
-
-async fn make(kind: &dyn Kind, call: &Call, inputs: &Value, naming: &Naming) -> Result<Value, CloudError> {
-    let id = match kind.create(call, inputs).await {
-        Ok(id) => id,
-        // The name is taken: by an answer of ours that was lost, or by somebody else.
-        Err(taken) if taken.kind == ErrorKind::AlreadyExists => {
-            let found = kind.find_many(std::slice::from_ref(inputs)).await.pop();
-            match found {
-                Some(Ok(Some(Found { id, owner: Owner::Ours }))) => {
-                    naming.named(&id).await?;
-                    let live = kind.read_many(std::slice::from_ref(&id)).await.pop();
-                    let Some(Ok(Some(live))) = live else { return Err(taken) };
-                    let comparable = kind.comparable(&live, inputs, None);
-                    let old = comparable.as_ref().unwrap_or(&live.inputs);
-                    if must_be_replaced(kind, old, inputs) || kind.beyond_update(&live, inputs).is_some() {
-                        return Err(taken.with_hint("it is half-made and cannot be changed: run this again"));
-                    }
-                    return change(kind, call, &id, old, inputs).await;
-                }
-                Some(Ok(Some(Found { owner: Owner::Theirs(owner), .. }))) => {
-                    return Err(taken.with_hint(format!("it is {owner}: choose another name, or remove it")));
-                }
-                _ => return Err(taken),
-            }
-        }
-        Err(error) => return Err(error),
-    };
-    naming.named(&id).await?;
-    kind.settle(call, &id, inputs).await.map(|LiveValue { outputs, .. }| outputs)
-}
-
-/// Whether no update leads from `old` to `new`.
-fn must_be_replaced(kind: &dyn Kind, old: &Value, new: &Value) -> bool {
-    let views = Views { desired: new, secrets: &BTreeSet::new(), recorded: None, live: Some(old), salt: "" };
-    diff(kind.info(), &views).iter().any(|change| change.on_change == OnChange::Replace)
-}
-
-async fn change(kind: &dyn Kind, call: &Call, id: &str, old: &Value, new: &Value) -> Result<Value, CloudError> {
-    if old != new {
-        kind.update(call, id, old, new).await?;
-    }
-    kind.settle(call, id, new).await.map(|LiveValue { outputs, .. }| outputs)
 }

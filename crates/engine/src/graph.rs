@@ -87,7 +87,8 @@ impl Graph {
         if wrong.is_empty() { Ok(graph) } else { Err(wrong) }
     }
 
-    /// The same graph with these kinds and addresses protected from being destroyed or replaced.
+    /// The same graph with these kinds and addresses protected, from being destroyed and replaced or, with
+    /// [`Would::protecting`](crate::Would::protecting), from one of the two.
     pub fn protecting(mut self, kinds_and_addresses: BTreeSet<String>) -> Graph {
         self.protected = kinds_and_addresses;
         self

@@ -10,6 +10,7 @@
 //! in [`resource`] and writes what it is about to do before it does it.
 
 pub mod address;
+pub mod call;
 pub mod diff;
 pub mod drift;
 pub mod error;
@@ -25,12 +26,13 @@ pub mod testing;
 pub mod value;
 
 pub use address::Address;
+pub use call::Call;
 pub use drift::{Drift, Finding, What};
 pub use error::{CloudError, ErrorKind};
 pub use event::Event;
-pub use execute::{Options, Outcome, execute};
+pub use execute::{Options, Outcome, Parked, execute};
 pub use graph::{Graph, GraphError, Node};
 pub use observe::{Observation, Observed, observe};
-pub use plan::{Action, Plan, PlanError, Step, plan, plan_destroy};
-pub use resource::{Call, Catalog, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
+pub use plan::{Action, Fingerprint, Moved, Plan, PlanError, Step, Would, plan, plan_destroy};
+pub use resource::{Catalog, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 pub use state::{Lock, Record, State, StateStore};

@@ -188,7 +188,7 @@ fn unless_theirs(stack: &str, address: &Address, observation: Observation) -> Ob
         (Some(of), _) if of != stack => {
             Observation::Theirs { id: id.clone(), owner: format!("part of the stack `{of}`") }
         }
-        (_, Some(known)) if known != address.to_string() => {
+        (_, Some(known)) if known != address.in_tags().to_string() => {
             Observation::Theirs { id: id.clone(), owner: format!("`{known}` of this stack") }
         }
         _ => observation,
@@ -248,5 +248,9 @@ mod tests {
         assert!(is_ours(json!({})), "tags that were taken off are drift");
         assert!(!is_ours(json!({STACK_TAG: "other", ADDRESS_TAG: "test/thing.a"})));
         assert!(!is_ours(json!({STACK_TAG: "pins", ADDRESS_TAG: "test/thing.b"})));
+        let twin = address.twin("x");
+        let live = LiveValue { inputs: json!({ "tags": {ADDRESS_TAG: "test/thing.a"} }), outputs: json!({}) };
+        let seen = unless_theirs("pins", &twin, Observation::Present { id: "x".into(), live });
+        assert!(matches!(seen, Observation::Present { .. }), "what is there twice has the same tags");
     }
 }

@@ -3,10 +3,12 @@
 //! Order lives in the edges. A replacement is a delete and a create; destroying is the same graph with its edges
 //! turned, taken from what state recorded, since the stack file may be gone.
 
+mod fingerprint;
 mod order;
 mod planning;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use crate::observe::Observed;
 use crate::resource::Catalog;
 use crate::state::{Entry, State};
 use crate::{Address, Graph};
+pub use fingerprint::{Fingerprint, Moved};
 use planning::{Unwanted, plan_with};
 
 /// What is done to one resource.
@@ -88,6 +91,39 @@ pub struct Plan {
     pub seen: Vec<Entry>,
 }
 
+/// What a resource may be protected from. A replacement takes the old object away as well, but what is in its place does
+/// the same; so the two are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Would {
+    /// It goes, and nothing comes in its place.
+    Destroy,
+    /// Another object comes in its place.
+    Replace,
+}
+
+impl Would {
+    /// How [`Graph::protecting`] takes a kind or address that is protected from this alone.
+    pub fn protecting(self, kind_or_address: &str) -> String {
+        format!("{self}:{kind_or_address}")
+    }
+
+    /// Whether this is forbidden by such a list of kinds and addresses.
+    fn is_forbidden(self, protected: &BTreeSet<String>, address: &Address) -> bool {
+        [address.kind(), &address.to_string()]
+            .iter()
+            .any(|name| protected.contains(*name) || protected.contains(&self.protecting(name)))
+    }
+}
+
+impl fmt::Display for Would {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Would::Destroy => "destroy",
+            Would::Replace => "replace",
+        })
+    }
+}
+
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -108,10 +144,20 @@ pub enum PlanError {
     Protected {
         /// Which.
         address: Address,
-        /// `destroy` or `replace`.
-        would: &'static str,
+        /// What it is protected from.
+        would: Would,
         /// Which fields make it so.
         because: String,
+        /// Where it is declared.
+        declared_at: String,
+    },
+    /// What is there cannot become what is asked for.
+    #[error("`{address}` cannot be changed like this: {why}")]
+    Refused {
+        /// Which.
+        address: Address,
+        /// Why not.
+        why: String,
         /// Where it is declared.
         declared_at: String,
     },

@@ -14,9 +14,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use crate::call::Call;
 use crate::drift::Hints;
 use crate::value::with_secrets_of;
-use crate::{Address, CloudError, ErrorKind};
+use crate::{CloudError, ErrorKind};
 
 /// What changing a field costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +87,10 @@ pub struct Live<I, O> {
 /// only grows. It is pure, as planning is.
 pub type BeyondUpdate<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
 
+/// Why what is asked for can neither be had of this object nor is worth another one in its place, if that is so: the plan is
+/// refused with it. It is pure, as planning is.
+pub type Refused<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
+
 /// The inputs of a live object as far as they are to be compared, given what is asked for and, where it is known, what was
 /// asked for at the last run. It leaves out what the cloud filled in by itself and a kind's `read` cannot tell apart.
 pub type Comparable<I, O> = fn(live: Live<I, O>, asked: &[I]) -> I;
@@ -113,34 +118,6 @@ pub struct Found {
     pub owner: Owner,
 }
 
-/// One step's call, as far as a kind needs to know.
-#[derive(Clone)]
-pub struct Call {
-    /// Where the resource stands in the stack.
-    pub address: Address,
-    /// The same for the same step of the same state, however often it is tried: for client tokens.
-    pub token: String,
-    progress: Arc<dyn Fn(String) + Send + Sync>,
-}
-
-impl Call {
-    /// A call whose progress messages go to `progress`.
-    pub fn new(address: Address, token: String, progress: Arc<dyn Fn(String) + Send + Sync>) -> Call {
-        Call { address, token, progress }
-    }
-
-    /// A call that tells nobody how it goes on.
-    pub fn silent(address: Address) -> Call {
-        let token = address.to_string();
-        Call::new(address, token, Arc::new(|_| {}))
-    }
-
-    /// Tells people what is being waited for, such as `CREATING`.
-    pub fn progress(&self, message: impl Into<String>) {
-        (self.progress)(message.into());
-    }
-}
-
 /// One kind of cloud object: its shape, what a change to it costs, and the calls that move it.
 ///
 /// Every call may run twice: a kill can come between a call's effect and its answer.
@@ -152,6 +129,8 @@ pub trait Resource: Send + Sync + 'static {
     const CHANGING_OUTPUTS: &'static [&'static str] = &[];
     /// Tells what can only be replaced, where that hangs on more than which field differs.
     const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
+    /// Tells what can be asked of a new object and not of this one, where a replacement is not what is meant.
+    const REFUSED: Option<Refused<Self::Inputs, Self::Outputs>> = None;
     /// Tells what of a live object is compared, where that is not all of its inputs.
     const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
     /// How drift tells what differs.
@@ -236,6 +215,8 @@ pub trait Kind: Send + Sync {
     fn hints(&self) -> Hints;
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
+    /// See [`Resource::REFUSED`]; nothing where `live` or `new` cannot be read.
+    fn refused(&self, live: &LiveValue, new: &Value) -> Option<String>;
     /// See [`Resource::COMPARABLE`]; nothing where all inputs of `live` are compared as they are.
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value>;
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
@@ -297,6 +278,11 @@ impl<R: Resource> Kind for Erased<R> {
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String> {
         let beyond = R::BEYOND_UPDATE?;
         beyond(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
+    }
+
+    fn refused(&self, live: &LiveValue, new: &Value) -> Option<String> {
+        let refused = R::REFUSED?;
+        refused(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
     }
 
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value> {

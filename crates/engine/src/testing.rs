@@ -96,6 +96,8 @@ struct World {
     made: usize,
     calls: BTreeMap<String, usize>,
     faults: BTreeMap<(String, usize), Fault>,
+    /// Names of objects that are being made, or deleted, for as long as they stand here.
+    slow: BTreeSet<String>,
     tokens: Vec<String>,
     running: usize,
     most_running: usize,
@@ -129,6 +131,25 @@ impl FakeCloud {
     /// Plans that the `nth` call (counted from 1) named so goes wrong.
     pub fn fault(&self, call: &str, nth: usize, fault: Fault) {
         self.world().faults.insert((call.to_owned(), nth), fault);
+    }
+
+    /// Makes the object of this name take its time, when it is made and when it is deleted, until [`FakeCloud::hurry`].
+    pub fn be_slow(&self, name: &str) {
+        self.world().slow.insert(name.to_owned());
+    }
+
+    /// Ends what takes its time.
+    pub fn hurry(&self) {
+        self.world().slow.clear();
+    }
+
+    /// Waits as a kind does: looking now and then.
+    async fn while_slow(&self, call: &Call, state: &str) -> Result<(), CloudError> {
+        call.progress(state);
+        while self.world().slow.contains(call.address.name()) {
+            call.pause(Duration::from_secs(5)).await?;
+        }
+        Ok(())
     }
 
     /// Takes all faults back.
@@ -353,7 +374,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
     }
 
     async fn settle(&self, call: &Call, id: &str, _new: &Inputs) -> Result<Live<Inputs, Outputs>, CloudError> {
-        call.progress("CREATING");
+        self.0.while_slow(call, "CREATING").await?;
         let settle = |world: &mut World| {
             let object = world.objects.get_mut(id).ok_or_else(|| gone("settle", id))?;
             object.ready = true;
@@ -407,7 +428,8 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
             world.remove(id);
             Ok(())
         };
-        self.0.call("delete", call.address.name(), delete).await
+        self.0.call("delete", call.address.name(), delete).await?;
+        self.0.while_slow(call, "DELETING").await
     }
 }
 

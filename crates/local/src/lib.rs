@@ -9,6 +9,7 @@ pub mod clock;
 mod connect;
 pub mod credentials;
 mod execute_api;
+pub mod faults;
 pub mod kafka;
 pub mod log;
 mod machine;

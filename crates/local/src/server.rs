@@ -7,15 +7,17 @@
 mod admin;
 mod authorise;
 mod backend;
+mod body;
 mod counts;
 mod dispatch;
 mod folder;
 mod front;
 pub(crate) mod loopback;
+mod peer;
 mod s3_signs;
 mod services;
+mod trouble;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -34,10 +36,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::credentials::CredentialsError;
+use crate::faults::Faults;
 use crate::settings::Settings;
 pub use counts::RequestCounts;
 use folder::Published;
 use front::Front;
+use peer::Peer;
 
 /// More clients than any stack or test has; the next one waits to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
@@ -156,6 +160,11 @@ impl LocalCloud {
         self.front.counts()
     }
 
+    /// The trouble that it plays, and the calls that were made.
+    pub fn faults(&self) -> &Faults {
+        self.front.faults()
+    }
+
     /// Returns once somebody has asked it to stop (`POST /_pinfra/stop`); the owner then calls [`LocalCloud::stop`].
     pub async fn stop_requested(&self) {
         self.front.stop_requested().cancelled().await;
@@ -213,22 +222,24 @@ async fn serve(listener: tokio::net::TcpListener, front: Arc<Front>, stopping: C
             next = next() => next,
         };
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, client)) = accepted else {
             // Out of file descriptors, most likely; trying at once again would only burn a core.
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         // Answers are small and written at once; without this each waits for the client's delayed ACK.
         let _best_effort = stream.set_nodelay(true);
+        // A client that has gone already needs no answer.
+        let Ok((peer, line)) = Peer::of(stream, client) else { continue };
         let front = Arc::clone(&front);
         let begun = Arc::new(AtomicBool::new(false));
         let begins = Arc::clone(&begun);
         let answer = service_fn(move |request| {
             begins.store(true, Ordering::Relaxed);
-            let front = Arc::clone(&front);
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
+            let (front, peer) = (Arc::clone(&front), peer.clone());
+            async move { front.answer(request, &peer).await }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(line), answer));
         connections.spawn(async move {
             tokio::select! {
                 // A client that hangs up or sends no HTTP is no trouble of ours.

@@ -17,11 +17,17 @@ pub struct Settings {
     pub limits: bool,
     /// How long other services do not know a new role, policy or instance profile, as on AWS for some seconds.
     pub iam_propagation: Duration,
+    /// Whether the request rates that AWS publishes for control planes are enforced.
+    pub rates: bool,
+    /// Added to every AWS call.
+    pub latency: Duration,
+    /// How long reads of EC2, IAM and the Tagging API do not know what was just made.
+    pub stale: Duration,
 }
 
 impl Settings {
-    /// The defaults: any port, a quarter of a second for asynchronous changes, limits as on AWS, and IAM known
-    /// everywhere at once.
+    /// The defaults: any port, a quarter of a second for asynchronous changes, throughput limits as on AWS but no
+    /// request rates, what is made known everywhere at once, and answers as fast as they are made.
     pub fn new(data_dir: impl Into<PathBuf>) -> Settings {
         Settings {
             data_dir: data_dir.into(),
@@ -29,6 +35,9 @@ impl Settings {
             settle: Duration::from_millis(250),
             limits: true,
             iam_propagation: Duration::ZERO,
+            rates: false,
+            latency: Duration::ZERO,
+            stale: Duration::ZERO,
         }
     }
 }

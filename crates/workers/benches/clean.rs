@@ -19,6 +19,7 @@ use pinfra_local::{LocalCloud, Settings};
 use pinfra_workers::batch::{Options, clean};
 use pinfra_workers::config::CleanedTable;
 use pinfra_workers::lake::Lake;
+use pinfra_workers::query::{TableSet, query};
 use pinfra_workers::sample::{Sample, SampleTable};
 use serde_json::Value;
 
@@ -135,10 +136,28 @@ fn measure() {
                 println!("| {name}{again} | {} | {} | {took:.2} | {used:.2} |", counts.objects, counts.rows);
             }
         }
+        if kind != "small" {
+            analyses(&lake).await;
+        }
     });
     println!("\nCPU {:.2} s in all, at most {}", cpu(), memory());
     drop(cloud.stdin.take());
     cloud.wait().unwrap();
+}
+
+/// Asks every analysis that the program ships with, one after another.
+async fn analyses(lake: &Lake) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/analyses");
+    let tables = TABLES.map(|(_, name, ..)| name.to_owned());
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let sql = std::fs::read_to_string(&file).unwrap();
+        let (started, cpu) = (Instant::now(), cpu());
+        let answer = query(lake, TableSet::Batch, &tables, &sql).await.unwrap().all().await.unwrap();
+        let rows: usize = answer.iter().map(|batch| batch.num_rows()).sum();
+        let (took, used) = (started.elapsed().as_secs_f64(), self::cpu() - cpu);
+        println!("| {} | | {rows} | {took:.2} | {used:.2} |", file.file_stem().unwrap().display());
+    }
 }
 
 /// Seconds of CPU time of this process: fields 14 and 15 of `/proc/self/stat`, in ticks of 10 ms (proc(5)).

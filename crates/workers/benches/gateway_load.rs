@@ -57,7 +57,7 @@ fn main() {
             let used = cpu(pid) - before;
             println!("CPU a request    {:.1} µs", used.as_secs_f64() * 1e6 / done.micros.len() as f64);
             for line in std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap().lines() {
-                if line.starts_with("VmHWM") || line.starts_with("VmRSS") {
+                if ["VmHWM", "RssAnon", "RssFile"].iter().any(|name| line.starts_with(name)) {
                     println!("{line}");
                 }
             }

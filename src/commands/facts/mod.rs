@@ -42,7 +42,7 @@ pub(super) async fn collect(
         facts.plugin = Some(plugin::plugin(context, connector, target, clients).await?);
     }
     if let Some(workers) = stack.workers.as_ref().filter(|workers| !workers.is_empty()) {
-        facts.program = program::program(context, stack, target)?;
+        facts.program = program::program(context, stack, target).await?;
         if let Some(EventSource::Sqlite(path)) = workers.emulator.as_ref().map(|emulator| emulator.source.get()) {
             facts.source = Some(SourceFile { sha256: hash_of(path)?, path: absolute(path)? });
         }

@@ -42,7 +42,7 @@ pub(super) async fn plugin(
     target: Target,
     clients: &Clients,
 ) -> Result<PluginFile, Failure> {
-    let folder = absolute(&context.state_dir().join(CACHE).join("plugins"))?;
+    let folder = absolute(&context.work_dir().join(CACHE).join("plugins"))?;
     let given = connector.plugin.as_ref().map(|plugin| plugin.get().as_str());
     let path = match (given, target) {
         (Some(url), _) if url.starts_with("https://") => fetched(context, &folder, url).await?,

@@ -34,7 +34,7 @@ struct Packed {
 }
 
 /// The program that is deployed, packed.
-pub(super) fn program(context: &Context, stack: &Stack, target: Target) -> Result<ProgramFile, Failure> {
+pub(super) async fn program(context: &Context, stack: &Stack, target: Target) -> Result<ProgramFile, Failure> {
     let path = match &context.global.program {
         Some(path) => absolute(path)?,
         None => std::env::current_exe()
@@ -44,7 +44,7 @@ pub(super) fn program(context: &Context, stack: &Stack, target: Target) -> Resul
         let machine = stack.client.as_ref().map(|client| client.instance.get().as_str()).unwrap_or_default();
         check_runs_on(&path, machine)?;
     }
-    let folder = absolute(&context.state_dir().join(CACHE))?;
+    let folder = absolute(&context.work_dir().join(CACHE))?;
     let meta = fs::metadata(&path).map_err(|error| cannot("read", &path, &error))?;
     let modified = meta.modified().map_err(|error| cannot("read the time of", &path, &error))?;
     let note = folder.join("program.json");
@@ -61,10 +61,14 @@ pub(super) fn program(context: &Context, stack: &Stack, target: Target) -> Resul
     }
     context.tell("packing the program for the client machine");
     fs::create_dir_all(&folder).map_err(|error| cannot("make the folder", &folder, &error))?;
-    let unfinished = tempfile_in(&folder);
-    let (sha256, packed_sha256) = pack(&path, &unfinished)?;
+    let unfinished = Unfinished(tempfile_in(&folder));
+    let (from, to) = (path.clone(), unfinished.0.clone());
+    // In a thread of its own, so that an interrupt is heard.
+    let packing = tokio::task::spawn_blocking(move || pack(&from, &to)).await;
+    let (sha256, packed_sha256) =
+        packing.unwrap_or_else(|panicked| Err(Failure::new(format!("packing the program failed: {panicked}"))))?;
     let packed = folder.join(format!("{sha256}.gz"));
-    fs::rename(&unfinished, &packed).map_err(|error| cannot("write", &packed, &error))?;
+    fs::rename(&unfinished.0, &packed).map_err(|error| cannot("write", &packed, &error))?;
     forget_others(&folder, &packed);
     let note_text = Packed {
         program: path,
@@ -82,6 +86,16 @@ pub(super) fn program(context: &Context, stack: &Stack, target: Target) -> Resul
 /// Two runs at once each write a file of their own.
 fn tempfile_in(folder: &Path) -> PathBuf {
     folder.join(format!("{}.part", std::process::id()))
+}
+
+/// A file that goes with who writes it, unless it got its name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It is not there any more when all went well.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// Earlier builds are of no more use, but for the last one, which another command may be uploading.

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What a running local cloud writes down about itself.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,17 +32,17 @@ pub(super) fn recorded(folder: &Path) -> Option<Server> {
 /// The local cloud of this folder, if it answers.
 pub(super) async fn running(folder: &Path) -> Option<Server> {
     let server = recorded(folder)?;
-    let status = ask(&server, "GET", "/_pinfra/status").await?;
+    let (status, _) = ask(&server, "GET", "/_pinfra/status", "").await?;
     (status == 200).then_some(server)
 }
 
 /// Asks it to stop.
 pub(super) async fn ask_to_stop(server: &Server) -> bool {
-    ask(server, "POST", "/_pinfra/stop").await.is_some_and(|status| status < 300)
+    ask(server, "POST", "/_pinfra/stop", "").await.is_some_and(|(status, _)| status < 300)
 }
 
-/// The status of its answer, `None` when there is none.
-async fn ask(server: &Server, method: &str, path: &str) -> Option<u16> {
+/// The status of its answer and what it says, `None` when there is no answer.
+pub(super) async fn ask(server: &Server, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
     let asked = async {
         let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.ok()?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
@@ -51,13 +52,13 @@ async fn ask(server: &Server, method: &str, path: &str) -> Option<u16> {
             .uri(path)
             .header("host", format!("127.0.0.1:{}", server.port))
             .header("authorization", format!("Bearer {}", server.token))
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
             .ok()?;
         let answer = sender.send_request(request).await.ok()?;
         let status = answer.status().as_u16();
-        answer.into_body().collect().await.ok()?;
+        let said = answer.into_body().collect().await.ok()?.to_bytes();
         connection.abort();
-        Some(status)
+        Some((status, serde_json::from_slice(&said).unwrap_or_default()))
     };
     tokio::time::timeout(Duration::from_secs(3), asked).await.ok()?
 }

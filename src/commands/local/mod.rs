@@ -3,6 +3,7 @@
 //! To everything else a local cloud is an endpoint with credentials, as to any SDK program.
 
 mod admin;
+mod faults;
 mod process;
 
 use pinfra_aws::Connection;
@@ -46,6 +47,8 @@ pub(super) async fn run(context: &Context, command: LocalCommand) -> Result<(), 
             }
         },
         LocalCommand::Status { env } => status(context, env).await,
+        LocalCommand::Faults { command } => faults::run(context, &folder, command).await,
+        LocalCommand::Calls { reset, all } => faults::calls(context, &folder, reset, all).await,
     }
 }
 
@@ -140,10 +143,20 @@ fn endpoint(server: &admin::Server, credentials: process::Credentials) -> Endpoi
 }
 
 fn folder(context: &Context) -> std::path::PathBuf {
-    context.state_dir().join(stacks::LOCAL)
+    context.work_dir().join(stacks::LOCAL)
 }
 
 /// How `up` starts a local cloud.
 fn for_stacks() -> LocalStart {
-    LocalStart { port: None, foreground: false, settle_ms: 250, no_limits: false, for_stacks: true }
+    LocalStart {
+        port: None,
+        foreground: false,
+        settle_ms: 250,
+        no_limits: false,
+        rates: false,
+        latency: 0,
+        propagation: 0,
+        stale: 0,
+        for_stacks: true,
+    }
 }

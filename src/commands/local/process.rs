@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::admin::{self, Server};
 use super::{endpoint, for_stacks};
-use crate::cli::LocalStart;
+use crate::cli::{LocalStart, StateArg};
 use crate::commands::context::Context;
 use crate::commands::stacks;
 use crate::report::Failure;
@@ -50,6 +50,10 @@ pub(super) async fn serve(context: &Context, folder: &Path, start: &LocalStart) 
         port: start.port.or_else(|| last_port(folder)).unwrap_or(0),
         settle: Duration::from_millis(start.settle_ms),
         limits: !start.no_limits,
+        rates: start.rates,
+        latency: Duration::from_millis(start.latency),
+        stale: Duration::from_millis(start.stale),
+        iam_propagation: Duration::from_secs(start.propagation),
         ..Settings::new(folder)
     };
     let cloud = match LocalCloud::start(settings.clone()) {
@@ -97,6 +101,12 @@ pub(super) async fn start(folder: &Path, start: &LocalStart) -> Result<Server, F
     let state = folder.parent().unwrap_or(folder);
     command.arg("--state").arg(state).args(["local", "start", "--foreground"]);
     command.arg("--settle-ms").arg(start.settle_ms.to_string());
+    command.arg("--latency").arg(start.latency.to_string());
+    command.arg("--propagation").arg(start.propagation.to_string());
+    command.arg("--stale").arg(start.stale.to_string());
+    if start.rates {
+        command.arg("--rates");
+    }
     if let Some(port) = start.port {
         command.arg("--port").arg(port.to_string());
     }
@@ -179,24 +189,33 @@ pub(super) async fn ensure_running(context: &Context, folder: &Path) -> Result<E
             start(folder, &for_stacks()).await?
         }
     };
+    if matches!(context.global.state, StateArg::S3(_)) {
+        // Which stacks it has is known to whoever can read the bucket, and not to the next command here.
+        keep_after_last_stack(folder);
+    }
     Ok(endpoint(&server, credentials(folder)?))
 }
 
 /// Stops the local cloud when it is there for stacks and there is none left, nor one being made.
 pub(super) async fn stop_if_idle(context: &Context, folder: &Path) {
     let Ok(_guard) = guard(folder).await else { return };
-    let in_use = match stacks::recorded(context.state_dir()) {
-        Ok(names) => !names.is_empty() || stacks::any_locked(context.state_dir()),
-        // What cannot be read may need it.
-        Err(_) => true,
-    };
-    if in_use || !folder.join(FOR_STACKS).exists() {
+    if !folder.join(FOR_STACKS).exists() || in_use(context) {
         return;
     }
     if let Some(server) = admin::running(folder).await
         && stop(folder, &server).await.is_ok()
     {
         context.tell("the local cloud has no stack left and was stopped");
+    }
+}
+
+/// Whether a stack may need it.
+fn in_use(context: &Context) -> bool {
+    let Ok(home) = context.home() else { return true };
+    match stacks::recorded(home) {
+        Ok(names) => !names.is_empty() || stacks::any_locked(home),
+        // What cannot be read may need it.
+        Err(_) => true,
     }
 }
 

@@ -10,7 +10,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::sending::{create_once, patch, unretried};
+use super::sending::{patch, sent_once};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
@@ -125,14 +125,11 @@ impl Resource for ApiKey {
     type Outputs = ApiKeyOutputs;
 
     async fn create(&self, _call: &Call, new: &ApiKeyInputs) -> Result<String, CloudError> {
-        let send = || async {
-            let request = self.clients.apigateway.create_api_key().name(&new.name).description(&new.description);
-            let request = request.enabled(new.enabled).set_tags(Some(new.tags.clone().into_iter().collect()));
-            let made = request.customize().config_override(unretried()).send().await;
-            let made = made.map_err(|error| classify("apigateway:CreateApiKey", &error))?;
-            made.id.ok_or_else(|| incomplete("apigateway:CreateApiKey", "id"))
-        };
-        create_once(send, || self.tagged(new)).await
+        let request = self.clients.apigateway.create_api_key().name(&new.name).description(&new.description);
+        let request = request.enabled(new.enabled).set_tags(Some(new.tags.clone().into_iter().collect()));
+        let made = request.customize().config_override(sent_once()).send().await;
+        let made = made.map_err(|error| classify("apigateway:CreateApiKey", &error))?;
+        made.id.ok_or_else(|| incomplete("apigateway:CreateApiKey", "id"))
     }
 
     async fn settle(

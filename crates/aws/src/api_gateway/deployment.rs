@@ -16,9 +16,9 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::listing::deployments;
-use super::sending::{create_once, unretried};
+use super::sending::sent_once;
 use crate::clients::Clients;
-use crate::error::{classify, incomplete};
+use crate::error::classify;
 use crate::wait::through_conflicts;
 
 /// What a stack asks for.
@@ -72,17 +72,9 @@ impl Deployment {
             return Ok(());
         }
         let description = describe(newest.map_or(1, |newest| newest.number + 1), hash);
-        let send = || async {
-            let request = self.clients.apigateway.create_deployment().rest_api_id(api).description(&description);
-            let made = request.customize().config_override(unretried()).send().await;
-            let made = made.map_err(|error| classify("apigateway:CreateDeployment", &error))?;
-            made.id.ok_or_else(|| incomplete("apigateway:CreateDeployment", "id"))
-        };
-        let find = || async {
-            let newest = self.newest(api).await?.filter(|newest| newest.hash == hash);
-            Ok(newest.map(|newest| newest.id))
-        };
-        create_once(send, find).await.map(drop)
+        let request = self.clients.apigateway.create_deployment().rest_api_id(api).description(&description);
+        let made = request.customize().config_override(sent_once()).send().await;
+        made.map(drop).map_err(|error| classify("apigateway:CreateDeployment", &error))
     }
 }
 

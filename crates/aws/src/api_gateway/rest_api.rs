@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_apigateway::config::Builder;
+use aws_sdk_apigateway::config::retry::RetryConfig;
 use aws_sdk_apigateway::primitives::Blob;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PutMode, Resource as SdkResource};
 use pinfra_engine::drift::Hints;
@@ -14,15 +16,19 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::openapi::openapi;
-use super::sending::{create_once, patch, unretried};
+use super::sending::{patch, sent_once};
 use super::{live, names};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
-use crate::wait::through_conflicts;
+use crate::wait::{Look, Pace, through_conflicts, wait_until};
 
 /// The largest page of a list (API reference).
 const PAGE: i32 = 500;
+
+/// One API may be deleted in thirty seconds ("Quotas for creating, deploying and managing an API", developer guide), so of
+/// ten stacks that go at once the last has to wait for five minutes.
+const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,15 +196,12 @@ impl Resource for RestApi {
 
     async fn create(&self, _call: &Call, new: &RestApiInputs) -> Result<String, CloudError> {
         let endpoint = EndpointConfiguration::builder().types(EndpointType::from(new.endpoint.as_str())).build();
-        let send = || async {
-            let request = self.clients.apigateway.create_rest_api().name(&new.name).description(&new.description);
-            let request = request.endpoint_configuration(endpoint.clone());
-            let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
-            let made = request.customize().config_override(unretried()).send().await;
-            let made = made.map_err(|error| classify("apigateway:CreateRestApi", &error))?;
-            made.id.ok_or_else(|| incomplete("apigateway:CreateRestApi", "id"))
-        };
-        create_once(send, || self.tagged(&new.tags)).await
+        let request = self.clients.apigateway.create_rest_api().name(&new.name).description(&new.description);
+        let request = request.endpoint_configuration(endpoint);
+        let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
+        let made = request.customize().config_override(sent_once()).send().await;
+        let made = made.map_err(|error| classify("apigateway:CreateRestApi", &error))?;
+        made.id.ok_or_else(|| incomplete("apigateway:CreateRestApi", "id"))
     }
 
     async fn settle(
@@ -231,14 +234,25 @@ impl Resource for RestApi {
         self.bring(id, old, new).await
     }
 
-    async fn delete(&self, _call: &Call, id: &str) -> Result<(), CloudError> {
-        let gone = through_conflicts(|| async {
-            let sent = self.clients.apigateway.delete_rest_api().rest_api_id(id).send().await;
-            sent.map(drop).map_err(|error| classify("apigateway:DeleteRestApi", &error))
-        });
-        match gone.await {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
+        wait_until(call, &format!("deleting the API {id}"), DELETE_PACE, || async {
+            // The SDK would try for as long in silence.
+            let retries = RetryConfig::standard().with_max_attempts(3);
+            let sent = self.clients.apigateway.delete_rest_api().rest_api_id(id).customize();
+            let sent = sent.config_override(Builder::new().retry_config(retries)).send().await;
+            let error = match sent.map_err(|error| classify("apigateway:DeleteRestApi", &error)) {
+                Ok(_) => return Ok(Look::Ready(())),
+                Err(error) => error,
+            };
+            match error.kind {
+                ErrorKind::NotFound => Ok(Look::Ready(())),
+                ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
+                ErrorKind::Throttled => {
+                    Ok(Look::Pending("held back: API Gateway deletes one API in 30 s for an account".to_owned()))
+                }
+                _ => Err(error),
+            }
+        })
+        .await
     }
 }

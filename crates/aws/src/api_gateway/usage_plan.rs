@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::plans;
 use super::names;
-use super::sending::{create_once, patch, unretried};
+use super::sending::{patch, sent_once};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
@@ -292,15 +292,12 @@ impl Resource for UsagePlan {
         let quota = new.quota.as_ref().map(|quota| {
             QuotaSettings::builder().limit(quota.limit).period(QuotaPeriodType::from(quota.period.as_str())).build()
         });
-        let send = || async {
-            let request = self.clients.apigateway.create_usage_plan().name(&new.name).description(&new.description);
-            let request = request.set_api_stages(Some(stages.clone())).set_throttle(throttle.clone());
-            let request = request.set_quota(quota.clone()).set_tags(Some(new.tags.clone().into_iter().collect()));
-            let made = request.customize().config_override(unretried()).send().await;
-            let made = made.map_err(|error| classify("apigateway:CreateUsagePlan", &error))?;
-            made.id.ok_or_else(|| incomplete("apigateway:CreateUsagePlan", "id"))
-        };
-        create_once(send, || self.tagged(&new.tags)).await
+        let request = self.clients.apigateway.create_usage_plan().name(&new.name).description(&new.description);
+        let request = request.set_api_stages(Some(stages)).set_throttle(throttle).set_quota(quota);
+        let request = request.set_tags(Some(new.tags.clone().into_iter().collect()));
+        let made = request.customize().config_override(sent_once()).send().await;
+        let made = made.map_err(|error| classify("apigateway:CreateUsagePlan", &error))?;
+        made.id.ok_or_else(|| incomplete("apigateway:CreateUsagePlan", "id"))
     }
 
     async fn settle(

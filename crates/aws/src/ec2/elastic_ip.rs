@@ -1,8 +1,9 @@
-//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started. The catalogue has it for
-//! machines that somebody outside connects to; the streaming path has none, so no section of a stack file makes one yet.
+//! `ec2/elastic_ip`: a public address that stays when its machine is stopped and started, for machines that somebody outside
+//! connects to.
 
 use std::time::Duration;
 
+use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::types::{Address as SdkAddress, DomainType, ResourceType};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{bring_tags, from_sdk, owned, specification};
 use crate::clients::Clients;
-use crate::error::{classify, incomplete, unless_gone};
+use crate::error::{classify, incomplete, unless_gone, unseen};
+use crate::retries::SentOnce;
 use crate::tags::Tags;
 use crate::wait::{Look, Pace, wait_until};
 
@@ -56,7 +58,7 @@ impl ElasticIp {
 
     async fn bring(&self, call: &Call, id: &str, new: &ElasticIpInputs) -> Result<(), CloudError> {
         let Some(found) = self.describe(id).await? else {
-            return Err(incomplete("ec2:DescribeAddresses", &format!("address {id}")));
+            return Err(unseen("ec2:DescribeAddresses", &format!("the address {id}")));
         };
         bring_tags(&self.clients, id, &from_sdk(found.tags()), &new.tags).await?;
         let wanted = new.instance.as_ref().map(Input::known).transpose()?;
@@ -126,7 +128,9 @@ impl Resource for ElasticIp {
     async fn create(&self, _call: &Call, new: &ElasticIpInputs) -> Result<String, CloudError> {
         let request = self.clients.ec2.allocate_address().domain(DomainType::Vpc);
         let request = request.tag_specifications(specification(ResourceType::ElasticIp, &new.tags));
-        let made = request.send().await.map_err(|error| classify("ec2:AllocateAddress", &error))?;
+        // Addresses have no names, and the API has no client token.
+        let sent = request.customize().config_override(Builder::new().retry_classifier(SentOnce)).send().await;
+        let made = sent.map_err(|error| classify("ec2:AllocateAddress", &error))?;
         made.allocation_id.ok_or_else(|| incomplete("ec2:AllocateAddress", "allocation id"))
     }
 
@@ -139,7 +143,7 @@ impl Resource for ElasticIp {
         self.bring(call, id, new).await?;
         match self.describe(id).await? {
             Some(found) => Ok(live(&found)),
-            None => Err(incomplete("ec2:DescribeAddresses", &format!("address {id}"))),
+            None => Err(unseen("ec2:DescribeAddresses", &format!("the address {id}"))),
         }
     }
 
@@ -150,7 +154,7 @@ impl Resource for ElasticIp {
     async fn find(&self, new: &ElasticIpInputs) -> Result<Option<Found>, CloudError> {
         let request = self.clients.ec2.describe_addresses().set_filters(Some(owned(&new.tags)));
         let answer = request.send().await.map_err(|error| classify("ec2:DescribeAddresses", &error))?;
-        let found = answer.addresses().first().and_then(|found| found.allocation_id());
+        let found = answer.addresses().iter().filter_map(|found| found.allocation_id()).min();
         Ok(found.map(|id| Found { id: id.to_owned(), owner: Owner::Ours }))
     }
 
@@ -172,9 +176,7 @@ impl Resource for ElasticIp {
             match sent.map(drop).map_err(|error| classify("ec2:ReleaseAddress", &error)) {
                 Ok(()) => Ok(Look::Ready(())),
                 Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                Err(error) if error.code.as_deref() == Some("InvalidIPAddress.InUse") => {
-                    Ok(Look::Pending("still in use".to_owned()))
-                }
+                Err(error) if error.code.as_deref() == Some("InvalidIPAddress.InUse") => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })

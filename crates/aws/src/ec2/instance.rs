@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pinfra_engine::value::Input;
-use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
+use pinfra_engine::{Address, Call, CloudError, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,8 +27,11 @@ use crate::wait::{Look, Pace, wait_until};
 
 /// Running after 15 to 60 s; stopping and terminating can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
-/// How long a new instance profile may be unknown to EC2 (field reports: some ten seconds).
+/// A new instance profile is unknown to EC2 for some ten seconds (field reports).
 const PROFILE_PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(2 * 60) };
+
+/// A new machine has its root volume within seconds.
+const VOLUME_PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
 
 /// The tag that keeps the name of the image's SSM parameter.
 const IMAGE_TAG: &str = "pinfra:image";
@@ -117,7 +120,8 @@ impl Instance {
     async fn live(&self, found: &SdkInstance) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
         let id = found.instance_id().unwrap_or_default().to_owned();
         let (user_data, volumes) = futures::try_join!(self.user_data(&id), self.volumes(&id))?;
-        Ok(live(found, user_data, &volumes))
+        let encrypted = self.encrypted(found, &volumes).await?;
+        Ok(live(found, user_data, encrypted))
     }
 
     async fn user_data(&self, id: &str) -> Result<String, CloudError> {
@@ -136,10 +140,41 @@ impl Instance {
         Ok(answer.volumes.unwrap_or_default())
     }
 
+    /// Whether the root volume is encrypted, by the volumes that a machine has.
+    async fn encrypted(&self, found: &SdkInstance, volumes: &[Volume]) -> Result<bool, CloudError> {
+        let is_encrypted = |root: &str, volumes: &[Volume]| {
+            volumes.iter().any(|volume| volume.volume_id() == Some(root) && volume.encrypted() == Some(true))
+        };
+        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
+        match root_volume(found) {
+            Some(root) => Ok(is_encrypted(&root, volumes)),
+            None if !pending => Ok(false),
+            None => {
+                let id = found.instance_id().unwrap_or_default();
+                let Some(root) = self.root_volume_of_new(id).await? else { return Ok(false) };
+                Ok(is_encrypted(&root, &self.volumes(id).await?))
+            }
+        }
+    }
+
+    /// The root volume of a machine that a run has left as it was being made: for some seconds it has none, and would seem to
+    /// have to be replaced for that.
+    async fn root_volume_of_new(&self, id: &str) -> Result<Option<String>, CloudError> {
+        let call = Call::silent(Address::new(Self::INFO.kind, id));
+        wait_until(&call, &format!("waiting for the root volume of {id}"), VOLUME_PACE, || async {
+            let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else {
+                return Ok(Look::Ready(None));
+            };
+            Ok(root_volume(&found)
+                .map_or(Look::Pending("without a root volume".to_owned()), |id| Look::Ready(Some(id))))
+        })
+        .await
+    }
+
     async fn in_state(&self, call: &Call, id: &str, wanted: &InstanceStateName) -> Result<SdkInstance, CloudError> {
         wait_until(call, &format!("waiting for the machine {id} to be {wanted}"), PACE, || async {
             let Some(found) = self.describe(id).await? else {
-                return Ok(Look::Pending("not visible yet".to_owned()));
+                return Ok(Look::Unseen);
             };
             let state = found.state().and_then(|state| state.name()).cloned();
             Ok(match state {
@@ -285,7 +320,7 @@ impl Instance {
 }
 
 /// A machine with what is told of it elsewhere.
-fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<InstanceInputs, InstanceOutputs> {
+fn live(found: &SdkInstance, user_data: String, encrypted: bool) -> Live<InstanceInputs, InstanceOutputs> {
     let id = found.instance_id().unwrap_or_default().to_owned();
     let mut tags = from_sdk(found.tags());
     let image_id = found.image_id().unwrap_or_default().to_owned();
@@ -306,7 +341,7 @@ fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<Inst
         key: found.key_name().map(|name| Input::Known(name.to_owned())),
         user_data,
         metadata_tokens_required: options.and_then(|options| options.http_tokens()) == Some(&HttpTokensState::Required),
-        encrypted: is_encrypted(found, volumes),
+        encrypted,
         tags,
     };
     let outputs = InstanceOutputs {
@@ -325,22 +360,19 @@ fn condition(found: &SdkInstance) -> Option<String> {
     (*state != InstanceStateName::Running).then(|| format!("the machine is {state}"))
 }
 
-/// Whether the root volume is encrypted.
-fn is_encrypted(found: &SdkInstance, volumes: &[Volume]) -> bool {
-    let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
-    let root = root.and_then(|device| device.ebs()?.volume_id());
-    volumes.iter().any(|volume| volume.volume_id() == root && volume.encrypted() == Some(true))
-}
-
 /// A profile that was just made is unknown to EC2 for some seconds ("Invalid IAM Instance Profile name", or ARN).
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
         Ok(done) => Ok(Look::Ready(done)),
-        Err((message, _)) if message.contains("Invalid IAM Instance Profile") => {
-            Ok(Look::Pending("the instance profile is not known to EC2 yet".to_owned()))
-        }
+        Err((message, error)) if message.contains("Invalid IAM Instance Profile") => Ok(Look::Early(error)),
         Err((_, error)) => Err(error),
     }
+}
+
+/// The id of the volume that the machine starts from.
+fn root_volume(found: &SdkInstance) -> Option<String> {
+    let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
+    root?.ebs()?.volume_id().map(str::to_owned)
 }
 
 fn tokens(required: bool) -> HttpTokensState {
@@ -442,7 +474,8 @@ impl Resource for Instance {
         let (found, user_data, volumes) =
             Box::pin(async { futures::join!(self.describe(id), self.user_data(id), self.volumes(id)) }).await;
         let Some(found) = found?.filter(|found| !is_leaving(found)) else { return Ok(None) };
-        Ok(Some(live(&found, user_data?, &volumes?)))
+        let encrypted = Box::pin(self.encrypted(&found, &volumes?)).await?;
+        Ok(Some(live(&found, user_data?, encrypted)))
     }
 
     async fn find(&self, new: &InstanceInputs) -> Result<Option<Found>, CloudError> {

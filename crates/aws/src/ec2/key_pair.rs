@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{bring_tags, from_sdk, specification};
 use crate::clients::Clients;
-use crate::error::{classify, incomplete, unless_gone};
+use crate::error::{classify, incomplete, unless_gone, unseen};
 use crate::tags::{self, Tags};
 
 /// What a stack asks for.
@@ -112,7 +112,7 @@ impl Resource for KeyPair {
                 bring_tags(&self.clients, id, &now.inputs.tags, &new.tags).await?;
                 Ok(Live { inputs: KeyPairInputs { tags: new.tags.clone(), ..now.inputs }, outputs: now.outputs })
             }
-            None => Err(incomplete("ec2:DescribeKeyPairs", &format!("key pair {id}, which was just imported"))),
+            None => Err(unseen("ec2:DescribeKeyPairs", &format!("the key pair {id}"))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Amazon EC2: the client machine and what it needs.
 
 pub mod elastic_ip;
+mod held;
 pub mod instance;
 pub mod key_pair;
 pub(crate) mod network;

@@ -12,12 +12,13 @@ use aws_sdk_ec2::types::{
 use pinfra_engine::drift::Hints;
 use pinfra_engine::resource::{Comparable, many};
 use pinfra_engine::value::Input;
-use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
+use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::network::{default_vpc, no_default_vpc};
-use super::{bring_tags, filter, filter_any, from_sdk, specification};
+use super::{bring_tags, filter, filter_any, from_sdk, held, specification};
 use crate::clients::Clients;
+use crate::delete::delete_once_free;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
@@ -26,6 +27,8 @@ use crate::wait::{Look, Pace, wait_until};
 const FILTER_VALUES: usize = 200;
 /// Interfaces that used the group can stay for minutes after their owner is gone.
 const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
+/// An instance of somebody else's that is on its way out, or a rule that is being removed, is gone by then.
+const PATIENCE: Duration = Duration::from_secs(10);
 const CREATE_PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
 
 /// What a stack asks for.
@@ -345,7 +348,6 @@ impl Resource for SecurityGroup {
         usual_update: Duration::from_secs(3),
         usual_delete: Duration::from_secs(5),
     };
-
     const COMPARABLE: Option<Comparable<SecurityGroupInputs, SecurityGroupOutputs>> = Some(comparable);
     const DRIFT: Hints = Hints { members: &["rules"], works: &[] };
 
@@ -364,7 +366,7 @@ impl Resource for SecurityGroup {
         // A group that was just made may not be known everywhere yet.
         let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Pending("not visible yet".to_owned()), Look::Ready))
+            Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
         let now = live(&found, &self.rules_of(&[id.to_owned()]).await?);
@@ -409,40 +411,11 @@ impl Resource for SecurityGroup {
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
-        wait_until(call, &format!("waiting for the security group {id} to be free"), DELETE_PACE, || async {
+        let what = format!("waiting for the security group {id} to be free");
+        let send = || async {
             let sent = self.clients.ec2.delete_security_group().group_id(id).send().await;
-            match sent.map_err(|error| classify("ec2:DeleteSecurityGroup", &error)) {
-                Ok(_) => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::Blocked => Ok(Look::Pending(self.holders(id).await)),
-                Err(error) => Err(error),
-            }
-        })
-        .await
-    }
-}
-
-impl SecurityGroup {
-    /// Who holds the group, for people.
-    async fn holders(&self, id: &str) -> String {
-        let request = self.clients.ec2.describe_network_interfaces().filters(filter("group-id", id));
-        let held = match request.send().await {
-            Ok(answer) => answer.network_interfaces.unwrap_or_default(),
-            // It is only told, and the wait goes on either way.
-            Err(_) => Vec::new(),
+            sent.map(drop).map_err(|error| classify("ec2:DeleteSecurityGroup", &error))
         };
-        let names: Vec<String> = held
-            .iter()
-            .map(|interface| {
-                let instance = interface.attachment().and_then(|attachment| attachment.instance_id());
-                let described = interface.description().filter(|text| !text.is_empty());
-                instance.or(described).or(interface.network_interface_id()).unwrap_or("an interface").to_owned()
-            })
-            .collect();
-        if names.is_empty() {
-            "held by another group's rule".to_owned()
-        } else {
-            format!("held by {}", names.join(", "))
-        }
+        delete_once_free(call, &what, DELETE_PACE, PATIENCE, send, || Box::pin(held::by(&self.clients, id))).await
     }
 }

@@ -17,7 +17,7 @@ use super::network::{default_vpc, no_default_vpc, route_tables};
 use super::{bring_tags, filter, from_sdk, owned, specification};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
-use crate::tags::Tags;
+use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
 /// A gateway endpoint is there at once, but for what is eventually consistent.
@@ -97,14 +97,14 @@ impl VpcEndpoint {
     }
 
     /// The route tables of a VPC that no endpoint serves, and an endpoint that serves others.
-    async fn unserved(&self, vpc: &str, service: &str) -> Result<(Vec<String>, Option<String>), CloudError> {
+    async fn unserved(&self, vpc: &str, service: &str) -> Result<(Vec<String>, Option<SdkEndpoint>), CloudError> {
         let there = self.gateways(vpc, service).await?;
         let served: BTreeSet<&str> =
             there.iter().flat_map(|endpoint| endpoint.route_table_ids()).map(String::as_str).collect();
         let mut tables = route_tables(&self.clients, vpc).await?;
         tables.retain(|table| !served.contains(table.as_str()));
-        let serving = there.iter().find(|endpoint| !endpoint.route_table_ids().is_empty());
-        Ok((tables, serving.and_then(|endpoint| endpoint.vpc_endpoint_id.clone())))
+        let serving = there.into_iter().find(|endpoint| !endpoint.route_table_ids().is_empty());
+        Ok((tables, serving))
     }
 
     async fn make(
@@ -197,7 +197,10 @@ impl Resource for VpcEndpoint {
         loop {
             let (tables, serving) = self.unserved(&vpc, &new.service).await?;
             if let Some(serving) = serving.filter(|_| tables.is_empty()) {
-                return Ok(format!("{SHARED}{serving}"));
+                // One of our own that was made a moment ago may not have been found by its tags.
+                let owner = tags::owner(&new.tags, &from_sdk(serving.tags()));
+                let id = serving.vpc_endpoint_id.unwrap_or_default();
+                return Ok(if owner == Owner::Ours { id } else { format!("{SHARED}{id}") });
             }
             match self.make(call, &vpc, tables, new).await {
                 // Somebody else was quicker.
@@ -210,7 +213,7 @@ impl Resource for VpcEndpoint {
     async fn settle(&self, call: &Call, id: &str, new: &VpcEndpointInputs) -> Result<LiveEndpoint, CloudError> {
         let found = wait_until(call, &format!("waiting for the endpoint {id}"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) if found.state().is_some_and(|state| state.as_str().eq_ignore_ascii_case("pending")) => {
                     Look::Pending("pending".to_owned())
                 }

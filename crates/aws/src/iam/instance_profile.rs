@@ -84,13 +84,12 @@ impl InstanceProfile {
                 Ok(_) => Ok(Look::Ready(())),
                 Err(error) => match classify("iam:AddRoleToInstanceProfile", &error) {
                     // Both were made a moment ago.
-                    early if early.kind == ErrorKind::NotFound || early.kind == ErrorKind::Conflict => {
-                        Ok(Look::Pending("without its role, which is not known yet".to_owned()))
-                    }
+                    early if early.kind == ErrorKind::NotFound => Ok(Look::Early(early)),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     // One role at most: the removal of the one before has not come through, or an earlier try has.
                     full if full.kind == ErrorKind::Quota => match self.read(name).await? {
                         Some(live) if live.inputs.role == Input::Known(role.to_owned()) => Ok(Look::Ready(())),
-                        _ => Ok(Look::Pending("holding the role it had".to_owned())),
+                        _ => Ok(Look::Held(full)),
                     },
                     error => Err(error),
                 },
@@ -148,7 +147,7 @@ impl Resource for InstanceProfile {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -206,9 +205,7 @@ impl Resource for InstanceProfile {
                 Ok(_) => Ok(Look::Ready(())),
                 Err(error) => match classify("iam:DeleteInstanceProfile", &error) {
                     gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    held if held.kind == ErrorKind::Blocked || held.kind == ErrorKind::Conflict => {
-                        Ok(Look::Pending("holding its role".to_owned()))
-                    }
+                    held if held.kind == ErrorKind::Blocked || held.kind == ErrorKind::Conflict => Ok(Look::Held(held)),
                     error => Err(error),
                 },
             }

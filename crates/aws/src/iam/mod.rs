@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::policy::normalise_policy;
 use crate::tags::Tags;
-use crate::wait::Pace;
+use crate::wait::{Look, Pace};
 
 /// What is new is known everywhere within some fifteen seconds (field reports); two minutes is what other tools wait.
 const PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(2 * 60) };
@@ -47,9 +47,13 @@ fn tag_list(tags: &Tags) -> Result<Vec<Tag>, CloudError> {
     tags.map_err(|error| CloudError::new(ErrorKind::Invalid, "iam: tags", error.to_string()))
 }
 
-/// Whether somebody else changed the same object, or IAM does not know yet what the call names: both pass.
-fn passes(error: &CloudError) -> bool {
-    let new_principal = error.code.as_deref() == Some("MalformedPolicyDocument")
-        && error.message.to_ascii_lowercase().contains("invalid principal");
-    error.kind == ErrorKind::Conflict || new_principal
+/// A refused write, where it passes: somebody else is changing the same object, or IAM does not know yet what it names.
+fn passing<T>(refused: CloudError) -> Result<Look<T>, CloudError> {
+    let new_principal = refused.code.as_deref() == Some("MalformedPolicyDocument")
+        && refused.message.to_ascii_lowercase().contains("invalid principal");
+    match refused.kind {
+        _ if new_principal => Ok(Look::Early(refused)),
+        ErrorKind::Conflict => Ok(Look::Held(refused)),
+        _ => Err(refused),
+    }
 }

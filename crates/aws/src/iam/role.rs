@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::listing::roles;
-use super::{PACE, passes, read_policy, tag_list, tags_of};
+use super::{PACE, passing, read_policy, tag_list, tags_of};
 use crate::clients::Clients;
+use crate::delete::{Holder, delete_once_free};
 use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, wait_until};
+
+/// What was taken from a role is known everywhere by then, most of the time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +85,7 @@ impl Role {
             let request = iam.update_assume_role_policy().role_name(name).policy_document(&document);
             match request.send().await.map_err(|error| classify("iam:UpdateAssumeRolePolicy", &error)) {
                 Ok(_) => Ok(Look::Ready(())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -104,6 +107,26 @@ impl Role {
             unless_gone(detached.map_err(|error| classify("iam:DetachRolePolicy", &error)))?;
         }
         Ok(())
+    }
+
+    /// What else holds the role: an instance profile. That of its own stack goes by itself.
+    async fn holder(&self, name: &str) -> Result<Holder, CloudError> {
+        let Some(role) = self.read(name).await? else {
+            return Ok(Holder::Passing("what is just being removed".to_owned()));
+        };
+        let profiles = self.clients.iam.list_instance_profiles_for_role().role_name(name).into_paginator().items();
+        let profiles = profiles.send().try_collect().await;
+        let profiles = unless_gone(profiles.map_err(|error| classify("iam:ListInstanceProfilesForRole", &error)))?
+            .unwrap_or_default();
+        let foreign = profiles.iter().filter(|profile| profile.path != role.inputs.path);
+        let foreign: Vec<String> =
+            foreign.map(|profile| format!("the instance profile `{}`", profile.instance_profile_name)).collect();
+        if foreign.is_empty() {
+            return Ok(Holder::Passing("what is just being removed".to_owned()));
+        }
+        let hint =
+            "that is not of this stack, so it was left alone: take the role away from it, then run the command again";
+        Ok(Holder::Staying { who: foreign.join(", "), hint: hint.to_owned() })
     }
 }
 
@@ -164,8 +187,7 @@ impl Resource for Role {
             let request = request.max_session_duration(new.max_session_seconds).set_tags(Some(tags.clone()));
             match request.send().await.map_err(|error| classify("iam:CreateRole", &error)) {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
-                Err(error) if passes(&error) => Ok(Look::Pending("a principal is not known yet".to_owned())),
-                Err(error) => Err(error),
+                Err(error) => passing(error),
             }
         })
         .await
@@ -181,7 +203,7 @@ impl Resource for Role {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -228,21 +250,15 @@ impl Resource for Role {
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let what = format!("deleting the role {id}");
-        wait_until(call, &what, PACE, || async {
-            match self.clients.iam.delete_role().role_name(id).send().await {
-                Ok(_) => Ok(Look::Ready(())),
-                Err(error) => match classify("iam:DeleteRole", &error) {
-                    gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    // A policy that was just taken away may hold it for a while; so may an instance profile.
-                    held if held.kind == ErrorKind::Blocked => {
-                        unless_gone(self.strip(id).await)?;
-                        Ok(Look::Pending(format!("held ({})", held.message.trim_end_matches('.'))))
-                    }
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
-                    error => Err(error),
-                },
-            }
-        })
-        .await
+        let send = || async {
+            let sent = self.clients.iam.delete_role().role_name(id).send().await;
+            sent.map(drop).map_err(|error| classify("iam:DeleteRole", &error))
+        };
+        let holder = || async {
+            // Its policies hold it, and go with it; what was just taken away may hold it for a while.
+            unless_gone(self.strip(id).await)?;
+            self.holder(id).await
+        };
+        delete_once_free(call, &what, PACE, PATIENCE, send, holder).await
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::listing::roles;
-use super::{PACE, passes, read_policy};
+use super::{PACE, passing, read_policy};
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::wait::{Look, wait_until};
@@ -59,11 +59,8 @@ impl RolePolicy {
             match request.policy_document(&document).send().await {
                 Ok(_) => Ok(Look::Ready(format!("{role}/{}", new.name))),
                 Err(error) => match classify("iam:PutRolePolicy", &error) {
-                    early if early.kind == ErrorKind::NotFound => {
-                        Ok(Look::Pending("without its role, which is not known yet".to_owned()))
-                    }
-                    busy if passes(&busy) => Ok(Look::Pending("being changed".to_owned())),
-                    error => Err(error),
+                    early if early.kind == ErrorKind::NotFound => Ok(Look::Early(early)),
+                    error => passing(error),
                 },
             }
         })
@@ -122,7 +119,7 @@ impl Resource for RolePolicy {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -193,7 +190,7 @@ impl Resource for RolePolicy {
                 Ok(_) => Ok(Look::Ready(())),
                 Err(error) => match classify("iam:DeleteRolePolicy", &error) {
                     gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     error => Err(error),
                 },
             }

@@ -124,7 +124,7 @@ impl Stream {
                 }
                 Some(found) => Look::Pending(found.stream_status.as_str().to_owned()),
                 // A stream that was just made may not be known everywhere yet.
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await
@@ -145,9 +145,14 @@ impl Stream {
     async fn bring(&self, call: &Call, old: &StreamInputs, new: &StreamInputs) -> Result<(), CloudError> {
         let name = new.name.as_str();
         self.bring_tags(name, &old.tags, &new.tags).await?;
+        if without_tags(old) == without_tags(new) {
+            return Ok(());
+        }
+        // A run that was killed may have begun a change that has come through since `old` was read, and changes are counted.
+        let now = self.active(call, name).await?;
+        let old = live(&now, Tags::new()).inputs;
         if old.mode != new.mode {
-            let arn = self.active(call, name).await?.stream_arn;
-            let request = self.clients.kinesis.update_stream_mode().stream_arn(arn);
+            let request = self.clients.kinesis.update_stream_mode().stream_arn(now.stream_arn);
             let request = request.stream_mode_details(mode_details(new.mode)?);
             request.send().await.map_err(|error| classify("kinesis:UpdateStreamMode", &error))?;
         }
@@ -240,6 +245,10 @@ impl Stream {
         }
         Ok(names)
     }
+}
+
+fn without_tags(inputs: &StreamInputs) -> StreamInputs {
+    StreamInputs { tags: Tags::new(), ..inputs.clone() }
 }
 
 /// The shard count to ask for next on the way from `open` to `wanted`, `None` when it is reached: at most double and

@@ -10,7 +10,7 @@ use aws_sdk_kafka::types::{
     BrokerNodeGroupInfo, Cluster as SdkCluster, ClusterState, EbsStorageInfo, EncryptionInTransit, EncryptionInfo,
     ProvisionedRequest, StorageInfo,
 };
-use pinfra_engine::resource::{BeyondUpdate, Comparable};
+use pinfra_engine::resource::{BeyondUpdate, Comparable, Refused};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
@@ -129,7 +129,7 @@ impl Cluster {
     async fn active(&self, call: &Call, arn: &str) -> Result<SdkCluster, CloudError> {
         wait_until(call, &format!("waiting for the cluster {arn}"), PACE, || async {
             Ok(match describe_cluster(&self.clients, arn).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) => match &found.state {
                     Some(ClusterState::Active) => Look::Ready(found),
                     Some(ClusterState::Failed) => Look::Failed(why_failed(&found)),
@@ -210,15 +210,18 @@ impl Cluster {
         let what = family.doing();
         let operation = wait_until(call, what, PACE, || async {
             let found = self.active(call, arn).await?;
+            // An earlier try got through, and its answer was lost.
+            if !families(&live::inputs(&found), new).contains(&family) {
+                return Ok(Look::Ready(None));
+            }
             match Box::pin(send(&self.clients, family, &found, new)).await {
-                Ok(operation) => Ok(Look::Ready(operation)),
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => {
-                    Ok(Look::Pending("somebody else is changing the cluster".to_owned()))
-                }
+                Ok(operation) => Ok(Look::Ready(Some(operation))),
+                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })
         .await?;
+        let Some(operation) = operation else { return Ok(()) };
         call.progress(what);
         completed(&self.clients, call, what, &operation).await
     }
@@ -256,6 +259,10 @@ fn beyond_update(live: &LiveCluster, new: &ClusterInputs) -> Option<String> {
     if old.configuration.is_some() && new.configuration.is_none() {
         return Some("a cluster keeps a configuration once it has one".to_owned());
     }
+    if new.brokers < old.brokers {
+        // "Remove brokers from an Amazon MSK cluster" (developer guide): only those without partitions, and not of all types.
+        return Some(format!("a cluster with topics cannot go from {} to {} brokers", old.brokers, new.brokers));
+    }
     match (old.storage_gib, new.storage_gib) {
         (Some(old), Some(new)) if new < old => Some(format!("storage cannot go from {old} down to {new} GiB")),
         (Some(_), None) | (None, Some(_)) => {
@@ -263,6 +270,15 @@ fn beyond_update(live: &LiveCluster, new: &ClusterInputs) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// As many brokers in each zone; which zones, is for the cluster's life.
+fn refused(live: &LiveCluster, new: &ClusterInputs) -> Option<String> {
+    let zones = u32::try_from(live.outputs.subnets.len()).ok().filter(|zones| *zones > 0)?;
+    (!new.brokers.is_multiple_of(zones)).then(|| {
+        let next = new.brokers.next_multiple_of(zones);
+        format!("it is in {zones} zones, each with as many brokers: not {}, but such as {next}", new.brokers)
+    })
 }
 
 /// The numbers in a version such as `3.8.x` or `3.7.x.kraft`.
@@ -288,7 +304,8 @@ impl Resource for Cluster {
             Field {
                 name: "brokers",
                 on_change: OnChange::Update,
-                doc: "how many, a multiple of the number of subnets; new ones get no partitions by themselves",
+                doc: "how many, a multiple of the number of subnets; more in place, though new ones get no partitions by \
+                      themselves, and fewer by another cluster",
             },
             Field {
                 name: "instance",
@@ -343,6 +360,7 @@ impl Resource for Cluster {
     };
     const CHANGING_OUTPUTS: &'static [&'static str] = &["bootstrap_iam", "bootstrap"];
     const BEYOND_UPDATE: Option<BeyondUpdate<ClusterInputs, ClusterOutputs>> = Some(beyond_update);
+    const REFUSED: Option<Refused<ClusterInputs, ClusterOutputs>> = Some(refused);
     const COMPARABLE: Option<Comparable<ClusterInputs, ClusterOutputs>> = Some(comparable);
 
     type Inputs = ClusterInputs;
@@ -356,7 +374,7 @@ impl Resource for Cluster {
             let made = sent.map_err(|error| classify("kafka:CreateClusterV2", &error))?;
             made.cluster_arn.ok_or_else(|| incomplete("kafka:CreateClusterV2", "ARN"))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.state == Some(ClusterState::Deleting);
             if leaves {
@@ -493,10 +511,21 @@ mod tests {
         assert_eq!(reason(|new| new.storage_gib = Some(101)), None);
         assert!(reason(|new| new.kafka_version = "3.6.0".to_owned()).unwrap().contains("3.7.x down to 3.6.0"));
         assert!(reason(|new| new.storage_gib = Some(99)).unwrap().contains("100 down to 99"));
+        assert_eq!(reason(|new| new.brokers = 4), None);
+        assert!(reason(|new| new.brokers = 1).unwrap().contains("from 2 to 1 brokers"));
         assert!(reason(|new| new.storage_gib = None).unwrap().contains("express"));
         let mut failed = found(inputs());
         failed.outputs.failure = Some("no addresses".to_owned());
         assert!(beyond_update(&failed, &inputs()).unwrap().ends_with("no addresses"));
+    }
+
+    #[test]
+    fn brokers_that_do_not_go_into_its_zones_are_refused() {
+        let mut live = found(inputs());
+        live.outputs.subnets = vec!["subnet-a".to_owned(), "subnet-b".to_owned(), "subnet-c".to_owned()];
+        let asked = |brokers| refused(&live, &ClusterInputs { brokers, ..inputs() });
+        assert_eq!((asked(3), asked(6)), (None, None));
+        assert!(asked(4).unwrap().ends_with("not 4, but such as 6"));
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Resource for Configuration {
             let made = request.send().await.map_err(|error| classify("kafka:CreateConfiguration", &error))?;
             made.arn.ok_or_else(|| incomplete("kafka:CreateConfiguration", "ARN"))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.state == Some(ConfigurationState::Deleting);
             if leaves {

@@ -19,7 +19,7 @@ pub(super) async fn completed(clients: &Clients, call: &Call, what: &str, arn: &
         let answer = clients.kafka.describe_cluster_operation_v2().cluster_operation_arn(arn).send().await;
         let answer = unless_gone(answer.map_err(|error| classify("kafka:DescribeClusterOperationV2", &error)))?;
         let Some(found) = answer.and_then(|answer| answer.cluster_operation_info) else {
-            return Ok(Look::Pending("not visible yet".to_owned()));
+            return Ok(Look::Unseen);
         };
         Ok(match found.operation_state.as_deref() {
             Some("UPDATE_COMPLETE") => Look::Ready(()),

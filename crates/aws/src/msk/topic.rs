@@ -101,7 +101,7 @@ impl Topic {
                 Some(found) => {
                     Look::Pending(found.status.map_or("in no state yet".to_owned(), |s| s.as_str().to_owned()))
                 }
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await
@@ -285,7 +285,7 @@ impl Resource for Topic {
             .await?;
             Ok(format!("{cluster}/{}", new.name))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.describe(cluster, &new.name).await? else { return Ok(true) };
             let leaves = found.status == Some(TopicState::Deleting);
             if leaves {

@@ -3,9 +3,9 @@
 //! How it runs and what it does are changed by an operation each. MSK Connect takes a change back by itself when the
 //! connector is not healthy with it, and then says RUNNING again: so the operation is waited for, and what is described
 //! afterwards is compared with what was asked for. A connector that failed cannot be changed; the next run replaces it, and
-//! its consumer group keeps its place.
+//! its consumer group keeps its place. Neither can one go on whose topic is made again: see [`super::folder`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_kafkaconnect::error::BuildError;
@@ -23,7 +23,8 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::live::{describe, inputs, live, live_with, why_failed};
+use super::folder;
+use super::live::{TOPICS, describe, inputs, live, live_with, why_failed};
 use super::operation::completed;
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
@@ -59,7 +60,11 @@ pub struct ConnectorInputs {
     pub security_groups: Vec<Input<String>>,
     /// The version of Kafka Connect, such as `3.7.x`.
     pub version: String,
-    /// The connector's own settings. Values of secrets stand in them as references to a configuration provider.
+    /// The topics that a sink reads, by their names: each is the output of the topic, so that it is seen when one is made
+    /// again.
+    #[serde(default)]
+    pub topics: BTreeMap<String, Input<String>>,
+    /// The connector's own settings, but `topics`. Values of secrets stand in them as references to a configuration provider.
     pub configuration: BTreeMap<String, String>,
     /// The size of each worker in MCUs: 1, 2, 4 or 8.
     pub mcu: u32,
@@ -88,6 +93,9 @@ pub struct ConnectorOutputs {
     pub arn: String,
     /// Its name.
     pub name: String,
+    /// The folder that it stores in, where it is an S3 sink with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Why it will never run, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -127,7 +135,7 @@ impl Connector {
     async fn steady(&self, call: &Call, arn: &str) -> Result<DescribeConnectorOutput, CloudError> {
         wait_until(call, &format!("waiting for the connector {arn}"), PACE, || async {
             Ok(match describe(&self.clients, arn).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) => match &found.connector_state {
                     Some(ConnectorState::Running | ConnectorState::Paused) => Look::Ready(found),
                     Some(ConnectorState::Failed) => Look::Failed(why_failed(&found)),
@@ -180,7 +188,7 @@ impl Connector {
             .connector_name(&new.name)
             .connector_description(&new.description)
             .capacity(Capacity::builder().provisioned_capacity(size.build()).build())
-            .set_connector_configuration(Some(new.configuration.clone().into_iter().collect()))
+            .set_connector_configuration(Some(settings(new)))
             .kafka_cluster(KafkaCluster::builder().apache_kafka_cluster(cluster).build())
             .kafka_cluster_client_authentication(authentication.build().map_err(unbuilt)?)
             .kafka_cluster_encryption_in_transit(in_transit.build().map_err(unbuilt)?)
@@ -189,6 +197,11 @@ impl Connector {
             .service_execution_role_arn(new.role.known()?)
             .set_worker_configuration(worker_configuration)
             .set_tags(Some(new.tags.clone().into_iter().collect())))
+    }
+
+    async fn in_a_folder_of_its_own(&self, call: &Call, new: &ConnectorInputs) -> Result<ConnectorInputs, CloudError> {
+        let given = folder::give(&self.clients, call, &new.name, new.topics.keys(), &new.configuration).await?;
+        Ok(ConnectorInputs { configuration: folder::with(&new.configuration, given), ..new.clone() })
     }
 
     /// Sends a create until its role is known everywhere; returns the ARN.
@@ -200,9 +213,7 @@ impl Connector {
                     let arn = made.connector_arn;
                     arn.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:CreateConnector", "ARN"))
                 }
-                Err(error) if is_role_new(&error) => {
-                    Ok(Look::Pending(format!("the role may be too new: {}", error.message)))
-                }
+                Err(error) if is_role_new(&error) => Ok(Look::Early(error)),
                 Err(error) => Err(error),
             }
         })
@@ -213,9 +224,13 @@ impl Connector {
     async fn bring(&self, call: &Call, arn: &str, new: &ConnectorInputs) -> Result<(), CloudError> {
         let old = live(&self.clients, &self.steady(call, arn).await?).await?.inputs;
         retag(&self.clients, arn, &old.tags, &new.tags).await?;
+        let new = match folder::kept(&new.configuration, &old.configuration) {
+            Some(configuration) => ConnectorInputs { configuration, ..new.clone() },
+            None => self.in_a_folder_of_its_own(call, new).await?,
+        };
         for family in [Family::Workers, Family::Settings] {
-            if family.differs(&old, new) {
-                self.operate(call, arn, family, new).await?;
+            if family.differs(&old, &new) {
+                self.operate(call, arn, family, &new).await?;
             }
         }
         Ok(())
@@ -226,26 +241,29 @@ impl Connector {
         let what = family.doing();
         let operation = wait_until(call, what, PACE, || async {
             let found = self.steady(call, arn).await?;
+            // An earlier try got through, and its answer was lost.
+            if !family.differs(&inputs(&found, Tags::new()), new) {
+                return Ok(Look::Ready(None));
+            }
             let request = self.update_request(arn, family, &found, new)?;
             let sent = Box::pin(request.send()).await;
             match sent.map_err(|error| classify("kafkaconnect:UpdateConnector", &error)) {
                 Ok(answer) => {
-                    let operation = answer.connector_operation_arn;
+                    let operation = answer.connector_operation_arn.map(Some);
                     operation.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:UpdateConnector", "operation"))
                 }
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => {
-                    Ok(Look::Pending("somebody else is changing the connector".to_owned()))
-                }
+                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })
         .await?;
+        let Some(operation) = operation else { return Ok(()) };
         call.progress(what);
         completed(&self.clients, call, what, &operation).await?;
         let now = inputs(&self.steady(call, arn).await?, Tags::new());
         if family.differs(&now, new) {
             let message = "MSK Connect says that it is done, but the connector is as it was before";
-            let hint = "it may have failed its health check: look into its workers' log, then run this again";
+            let hint = "it may have failed its health check: look into its workers' log; the next run tries it again";
             return Err(CloudError::new(ErrorKind::Other, what, message).with_hint(hint));
         }
         Ok(())
@@ -267,7 +285,7 @@ impl Connector {
             request = request.skip_health_validation(true);
         }
         if family == Family::Settings {
-            return Ok(request.set_connector_configuration(Some(new.configuration.clone().into_iter().collect())));
+            return Ok(request.set_connector_configuration(Some(settings(new))));
         }
         if (now.mcu, now.workers) != (new.mcu, new.workers) {
             let size =
@@ -310,7 +328,7 @@ impl Family {
         };
         match self {
             Family::Workers => workers(old) != workers(new),
-            Family::Settings => old.configuration != new.configuration,
+            Family::Settings => settings(old) != settings(new),
         }
     }
 
@@ -320,6 +338,13 @@ impl Family {
             Family::Settings => "changing the connector's settings",
         }
     }
+}
+
+/// The settings as MSK Connect takes them.
+fn settings(inputs: &ConnectorInputs) -> HashMap<String, String> {
+    let topics: Vec<&str> = inputs.topics.keys().map(String::as_str).collect();
+    let topics = (!topics.is_empty()).then(|| (TOPICS.to_owned(), topics.join(",")));
+    inputs.configuration.clone().into_iter().chain(topics).collect()
 }
 
 /// Whether a create was refused for a role that IAM does not show to everybody yet.
@@ -337,9 +362,11 @@ fn is_stale(error: &CloudError) -> bool {
 
 /// Another list of brokers of the same cluster is no change: MSK names some of a large one only, and more once it grows.
 /// Which they will be is not known while the cluster is being changed; that it is the same cluster, its subnets tell.
+/// Neither is the generation of the folder that is asked for ([`folder`]).
 fn comparable(live: LiveConnector, asked: &[ConnectorInputs]) -> ConnectorInputs {
     let mut inputs = live.inputs;
     let Some(asked) = asked.first() else { return inputs };
+    folder::as_asked(&mut inputs.configuration, &asked.configuration);
     let same_cluster = match (&inputs.bootstrap, &asked.bootstrap) {
         (Input::Known(live), Input::Known(asked)) => {
             live.split(',').any(|server| asked.split(',').any(|s| s == server))
@@ -353,8 +380,16 @@ fn comparable(live: LiveConnector, asked: &[ConnectorInputs]) -> ConnectorInputs
     inputs
 }
 
-fn beyond_update(live: &LiveConnector, _new: &ConnectorInputs) -> Option<String> {
-    live.outputs.failure.as_ref().map(|failure| format!("it failed: {failure}"))
+fn beyond_update(live: &LiveConnector, new: &ConnectorInputs) -> Option<String> {
+    if let Some(failure) = &live.outputs.failure {
+        return Some(format!("it failed: {failure}"));
+    }
+    // What a topic that stays will answer is known.
+    let again = |(name, topic): &(&String, &Input<String>)| {
+        matches!(topic, Input::Reference(_)) && live.inputs.topics.contains_key(*name)
+    };
+    let (name, _) = new.topics.iter().find(again)?;
+    Some(format!("the topic `{name}` is made again, and its events are stored apart from those of the old one"))
 }
 
 fn count(number: u32) -> Result<i32, CloudError> {
@@ -399,6 +434,11 @@ impl Resource for Connector {
             },
             Field { name: "version", on_change: OnChange::Replace, doc: "of Kafka Connect, such as `3.7.x`" },
             Field {
+                name: "topics",
+                on_change: OnChange::Update,
+                doc: "the topics that it reads; when one of them is made again, so is the connector",
+            },
+            Field {
                 name: "configuration",
                 on_change: OnChange::Update,
                 doc: "the connector's own settings, such as `flush.size`; a change that fails its health check is taken back",
@@ -411,6 +451,7 @@ impl Resource for Connector {
         outputs: &[
             ("arn", "the connector's ARN"),
             ("name", "its name"),
+            ("folder", "where in the bucket it stores, where it does"),
             ("failure", "why it will never run, where that is so"),
             ("condition", "why it does no work now, where that is so"),
         ],
@@ -426,7 +467,7 @@ impl Resource for Connector {
     type Outputs = ConnectorOutputs;
 
     async fn create(&self, call: &Call, new: &ConnectorInputs) -> Result<String, CloudError> {
-        let request = self.request(new)?;
+        let request = self.request(&self.in_a_folder_of_its_own(call, new).await?)?;
         let leaving = || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.connector_state == Some(ConnectorState::Deleting);
@@ -435,7 +476,7 @@ impl Resource for Connector {
             }
             Ok(leaves)
         };
-        once_name_is_free(|| self.sent(call, &request), leaving).await
+        once_name_is_free(call, || self.sent(call, &request), leaving).await
     }
 
     async fn settle(&self, call: &Call, id: &str, new: &ConnectorInputs) -> Result<LiveConnector, CloudError> {
@@ -516,6 +557,7 @@ mod tests {
             subnets,
             security_groups: Vec::new(),
             version: "3.7.x".to_owned(),
+            topics: BTreeMap::new(),
             configuration: BTreeMap::new(),
             mcu: 1,
             workers: 1,
@@ -524,10 +566,14 @@ mod tests {
         }
     }
 
+    fn outputs(failure: Option<String>) -> ConnectorOutputs {
+        ConnectorOutputs { arn: String::new(), name: String::new(), folder: None, failure, condition: None }
+    }
+
     /// Whether the connector would be replaced.
     fn differs(asked: &ConnectorInputs) -> bool {
         let live = connector(Input::Known("b-1:9098,b-2:9098".to_owned()), Input::Known(vec!["subnet-a".to_owned()]));
-        let outputs = ConnectorOutputs { arn: String::new(), name: String::new(), failure: None, condition: None };
+        let outputs = outputs(None);
         comparable(Live { inputs: live, outputs }, std::slice::from_ref(asked)) != *asked
     }
 
@@ -543,6 +589,23 @@ mod tests {
         // The cluster is being replaced.
         let replaced = Input::output(output("a"), "subnets");
         assert!(differs(&connector(Input::output(output("a"), "bootstrap_iam"), replaced)));
+    }
+
+    #[test]
+    fn a_topic_that_is_made_again_takes_its_connector_along() {
+        let known = |names: &[&str]| -> BTreeMap<String, Input<String>> {
+            names.iter().map(|name| ((*name).to_owned(), Input::Known((*name).to_owned()))).collect()
+        };
+        let of =
+            |topics| ConnectorInputs { topics, ..connector(Input::Known(String::new()), Input::Known(Vec::new())) };
+        let live = Live { inputs: of(known(&["pins.pin"])), outputs: outputs(None) };
+        let made = |name: &str| (name.to_owned(), Input::output(Address::new("msk/topic", "x"), "name"));
+        assert_eq!(beyond_update(&live, &of(known(&["pins.pin"]))), None);
+        assert_eq!(beyond_update(&live, &of(known(&[]))), None, "one that goes is an update");
+        let added = known(&["pins.pin"]).into_iter().chain([made("pins.geo")]).collect();
+        assert_eq!(beyond_update(&live, &of(added)), None, "and one that comes");
+        let reason = beyond_update(&live, &of([made("pins.pin")].into())).unwrap();
+        assert!(reason.contains("`pins.pin` is made again"), "{reason}");
     }
 
     #[test]

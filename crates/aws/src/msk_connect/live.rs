@@ -8,10 +8,14 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{CloudError, Live};
 
 use super::connector::{ConnectorInputs, ConnectorOutputs, PluginRef};
+use super::folder;
 use super::tagging::tags_of;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
 use crate::tags::Tags;
+
+/// The setting that names the topics of a sink, with commas between them.
+pub(super) const TOPICS: &str = "topics";
 
 /// A connector as MSK Connect has it, also while it is going.
 pub(super) async fn describe(clients: &Clients, arn: &str) -> Result<Option<DescribeConnectorOutput>, CloudError> {
@@ -32,8 +36,9 @@ pub(super) async fn live(
 pub(super) fn live_with(found: &DescribeConnectorOutput, tags: Tags) -> Live<ConnectorInputs, ConnectorOutputs> {
     let inputs = inputs(found, tags);
     let failure = (found.connector_state == Some(ConnectorState::Failed)).then(|| why_failed(found));
+    let folder = folder::in_use(&inputs.configuration).cloned();
     let arn = found.connector_arn.clone().unwrap_or_default();
-    let outputs = ConnectorOutputs { arn, name: inputs.name.clone(), failure, condition: condition(found) };
+    let outputs = ConnectorOutputs { arn, name: inputs.name.clone(), folder, failure, condition: condition(found) };
     Live { inputs, outputs }
 }
 
@@ -71,8 +76,10 @@ pub(super) fn inputs(found: &DescribeConnectorOutput, tags: Tags) -> ConnectorIn
     // A connector that somebody made scale by itself has no fixed size, which is a difference.
     let size = found.capacity.as_ref().and_then(|capacity| capacity.provisioned_capacity.as_ref());
     let number = |count: i32| u32::try_from(count).unwrap_or_default();
-    let settings: BTreeMap<String, String> =
+    let mut settings: BTreeMap<String, String> =
         found.connector_configuration.clone().unwrap_or_default().into_iter().collect();
+    let topics = settings.remove(TOPICS).unwrap_or_default();
+    let topics = topics.split(',').map(str::trim).filter(|topic| !topic.is_empty());
     ConnectorInputs {
         name: found.connector_name.clone().unwrap_or_default(),
         description: found.connector_description.clone().unwrap_or_default(),
@@ -89,6 +96,7 @@ pub(super) fn inputs(found: &DescribeConnectorOutput, tags: Tags) -> ConnectorIn
             .map(Input::Known)
             .collect(),
         version: found.kafka_connect_version.clone().unwrap_or_default(),
+        topics: topics.map(|topic| (topic.to_owned(), Input::Known(topic.to_owned()))).collect(),
         configuration: settings,
         mcu: size.map_or(0, |size| number(size.mcu_count)),
         workers: size.map_or(0, |size| number(size.worker_count)),

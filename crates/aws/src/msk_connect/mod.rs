@@ -5,6 +5,7 @@
 //! before the old one goes.
 
 pub mod connector;
+mod folder;
 mod live;
 mod operation;
 pub mod plugin;

@@ -19,7 +19,7 @@ pub(super) async fn completed(clients: &Clients, call: &Call, what: &str, arn: &
     wait_until(call, what, PACE, || async {
         let answer = clients.kafkaconnect.describe_connector_operation().connector_operation_arn(arn).send().await;
         let answer = unless_gone(answer.map_err(|error| classify("kafkaconnect:DescribeConnectorOperation", &error)))?;
-        let Some(found) = answer else { return Ok(Look::Pending("not visible yet".to_owned())) };
+        let Some(found) = answer else { return Ok(Look::Unseen) };
         Ok(match &found.connector_operation_state {
             Some(ConnectorOperationState::UpdateComplete) => Look::Ready(()),
             Some(

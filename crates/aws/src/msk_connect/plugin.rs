@@ -194,7 +194,7 @@ impl Resource for Plugin {
             let made = sent.map_err(|error| classify("kafkaconnect:CreateCustomPlugin", &error))?;
             made.custom_plugin_arn.ok_or_else(|| incomplete("kafkaconnect:CreateCustomPlugin", "ARN"))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.custom_plugin_state == Some(CustomPluginState::Deleting);
             if leaves {
@@ -208,7 +208,7 @@ impl Resource for Plugin {
     async fn settle(&self, call: &Call, id: &str, new: &PluginInputs) -> Result<LivePlugin, CloudError> {
         let found = wait_until(call, &format!("waiting for the plugin {id}"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
                 Some(found) => match found.custom_plugin_state.as_ref() {
                     Some(CustomPluginState::Active) => Look::Ready(found),
                     Some(CustomPluginState::Deleting) => Look::Failed("somebody is deleting the plugin".to_owned()),

@@ -146,7 +146,7 @@ impl Resource for WorkerConfiguration {
             let made = sent.map_err(|error| classify("kafkaconnect:CreateWorkerConfiguration", &error))?;
             made.worker_configuration_arn.ok_or_else(|| incomplete("kafkaconnect:CreateWorkerConfiguration", "ARN"))
         };
-        once_name_is_free(send, || async {
+        once_name_is_free(call, send, || async {
             let Some(found) = self.named(&new.name).await? else { return Ok(true) };
             let leaves = found.worker_configuration_state == Some(WorkerConfigurationState::Deleting);
             if leaves {
@@ -165,7 +165,7 @@ impl Resource for WorkerConfiguration {
     ) -> Result<LiveWorkerConfiguration, CloudError> {
         let found = wait_until(call, &format!("waiting for the worker configuration {id}"), PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Pending("not visible yet".to_owned()), Look::Ready))
+            Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
         let now = self.live(found).await?;

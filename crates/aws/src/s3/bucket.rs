@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::settings;
 use crate::clients::{Clients, partition};
+use crate::delete::{Holder, delete_once_free};
 use crate::error::classify;
 use crate::policy::normalise_policy;
 use crate::tags::{self, Tags};
@@ -21,6 +22,12 @@ use crate::wait::{Look, Pace, wait_until};
 
 /// A bucket is there within seconds; one whose name was just given up can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(5 * 60) };
+
+/// What one list tells, and what one call deletes, at most.
+const PAGE: i32 = 1_000;
+
+/// For how long a bucket is emptied again while somebody writes into it. What was on its way is there by then.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,13 +162,13 @@ impl Bucket {
         Ok(answer.versions().is_empty() && answer.delete_markers().is_empty())
     }
 
-    /// Deletes every version, delete marker and unfinished upload.
+    /// Deletes every version, delete marker and unfinished upload. Where somebody goes on writing, some are left.
     async fn empty(&self, call: &Call, name: &str) -> Result<(), CloudError> {
         let s3 = &self.clients.s3;
-        let mut deleted = 0;
-        // Each round lists from the start, since what was listed is gone.
-        loop {
-            let page = s3.list_object_versions().bucket(name).max_keys(1_000).send().await;
+        let (mut deleted, mut ends) = (0, 0);
+        // Each round lists from the start, since what was listed is gone. What is there after an end was written since.
+        while ends < 3 {
+            let page = s3.list_object_versions().bucket(name).max_keys(PAGE).send().await;
             let page = page.map_err(|error| classify("s3:ListObjectVersions", &error))?;
             let versions = page.versions().iter().map(|v| (v.key.clone(), v.version_id.clone()));
             let markers = page.delete_markers().iter().map(|m| (m.key.clone(), m.version_id.clone()));
@@ -177,14 +184,19 @@ impl Bucket {
                 break;
             }
             deleted += identifiers.len();
+            ends += usize::from(page.is_truncated() != Some(true));
             let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build().map_err(wrong)?;
             let answer = s3.delete_objects().bucket(name).delete(delete).send().await;
             let answer = answer.map_err(|error| classify("s3:DeleteObjects", &error))?;
-            if let Some(refused) = answer.errors().first() {
+            // What failed inside S3 is listed again.
+            let passes = |code: Option<&str>| matches!(code, Some("InternalError" | "SlowDown" | "ServiceUnavailable"));
+            if let Some(refused) = answer.errors().iter().find(|error| !passes(error.code())) {
                 let key = refused.key().unwrap_or_default();
                 let message = format!("`{key}` cannot be deleted: {}", refused.message().unwrap_or_default());
-                let mut error = CloudError::new(ErrorKind::Blocked, "s3:DeleteObjects", message);
+                let mut error = CloudError::new(ErrorKind::Permission, "s3:DeleteObjects", message);
                 error.code = refused.code().map(str::to_owned);
+                error.hint =
+                    Some("an object lock or a policy keeps it: lift that, then run the command again".to_owned());
                 return Err(error);
             }
             call.progress(format!("{deleted} objects deleted"));
@@ -204,6 +216,22 @@ impl Bucket {
                 }
             }
         }
+    }
+
+    /// What was written since the bucket was emptied, and with it who writes.
+    async fn writer(&self, name: &str) -> Result<Holder, CloudError> {
+        let page = self.clients.s3.list_object_versions().bucket(name).max_keys(PAGE).send().await;
+        let page = page.map_err(|error| classify("s3:ListObjectVersions", &error))?;
+        let newest = page.versions().iter().max_by_key(|version| version.last_modified().map(|time| time.secs()));
+        let Some(key) = newest.and_then(|version| version.key()) else {
+            return Ok(Holder::Passing("an upload that was just begun".to_owned()));
+        };
+        let hint = "stop who writes into the bucket (what is written tells who, and so does CloudTrail), then run the command \
+                    again";
+        Ok(Holder::Staying {
+            who: format!("objects that are written as fast as they are deleted, such as `{key}`"),
+            hint: hint.to_owned(),
+        })
     }
 
     async fn is_there(&self, name: &str) -> Result<bool, CloudError> {
@@ -270,9 +298,7 @@ impl Resource for Bucket {
             match request.set_create_bucket_configuration(elsewhere).send().await {
                 Ok(_) => Ok(Look::Ready(new.name.clone())),
                 Err(error) => match classify("s3:CreateBucket", &error) {
-                    busy if busy.kind == ErrorKind::Conflict => {
-                        Ok(Look::Pending("the name was given up just now".to_owned()))
-                    }
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
                     error => Err(error),
                 },
             }
@@ -290,7 +316,7 @@ impl Resource for Bucket {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -347,21 +373,14 @@ impl Resource for Bucket {
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let what = format!("deleting the bucket {id}");
-        wait_until(call, &what, PACE, || async {
+        let send = || async {
             if !self.is_there(id).await? {
-                return Ok(Look::Ready(()));
+                return Ok(());
             }
             self.empty(call, id).await?;
-            match self.clients.s3.delete_bucket().bucket(id).send().await {
-                Ok(_) => Ok(Look::Ready(())),
-                Err(error) => match classify("s3:DeleteBucket", &error) {
-                    gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    // Somebody wrote meanwhile.
-                    full if full.kind == ErrorKind::Blocked => Ok(Look::Pending("not empty".to_owned())),
-                    error => Err(error),
-                },
-            }
-        })
-        .await
+            let sent = self.clients.s3.delete_bucket().bucket(id).send().await;
+            sent.map(drop).map_err(|error| classify("s3:DeleteBucket", &error))
+        };
+        delete_once_free(call, &what, PACE, PATIENCE, send, || self.writer(id)).await
     }
 }

@@ -144,7 +144,7 @@ impl Resource for Object {
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
                 Some(found) => Look::Ready(found),
-                None => Look::Pending("not visible yet".to_owned()),
+                None => Look::Unseen,
             })
         })
         .await?;
@@ -165,12 +165,13 @@ impl Resource for Object {
         let s3 = &self.clients.s3;
         let head = s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send();
         let (head, tags) = Box::pin(async { futures::join!(head, read_tags(s3, bucket, key)) }).await;
+        // First what answers with a code: to a `HEAD` S3 says no more than a status, and expired credentials look like others.
+        let Some(tags) = tags? else { return Ok(None) };
         let head = match head.map_err(|error| classify("s3:HeadObject", &error)) {
             Ok(head) => head,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(tags) = tags? else { return Ok(None) };
         let ours = head.metadata().and_then(|metadata| metadata.get(SHA256));
         let sha256 = whole_checksum(head.checksum_sha256()).or_else(|| ours.cloned()).unwrap_or_default();
         let outputs = ObjectOutputs {

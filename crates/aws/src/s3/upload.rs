@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use super::object::SHA256;
-use crate::error::classify;
+use crate::error::{classify, unless_gone};
 use crate::tags::Tags;
 
 /// From here on a lost connection would cost too much ("use multipart upload for objects larger than 100 MB", S3 user
@@ -63,6 +63,7 @@ pub(super) async fn whole(s3: &aws_sdk_s3::Client, target: &Target<'_>, body: By
 }
 
 async fn in_parts(s3: &aws_sdk_s3::Client, target: &Target<'_>, path: &Path) -> Result<(), CloudError> {
+    abort_earlier(s3, target).await?;
     let request = s3.create_multipart_upload().bucket(target.bucket).key(target.key);
     let request = request.content_type(target.content_type).metadata(SHA256, target.sha256);
     let request = request.tagging(query(target.tags)).checksum_algorithm(ChecksumAlgorithm::Sha256);
@@ -77,6 +78,19 @@ async fn in_parts(s3: &aws_sdk_s3::Client, target: &Target<'_>, path: &Path) -> 
         let _ = s3.abort_multipart_upload().bucket(target.bucket).key(target.key).upload_id(upload).send().await;
     }
     finished
+}
+
+/// Ends uploads of this object that were begun and never finished: a run that was killed leaves its parts behind, which are
+/// paid for and seen by nobody.
+async fn abort_earlier(s3: &aws_sdk_s3::Client, target: &Target<'_>) -> Result<(), CloudError> {
+    let listed = s3.list_multipart_uploads().bucket(target.bucket).prefix(target.key).send().await;
+    let listed = listed.map_err(|error| classify("s3:ListMultipartUploads", &error))?;
+    for upload in listed.uploads().iter().filter(|upload| upload.key() == Some(target.key)) {
+        let abort = s3.abort_multipart_upload().bucket(target.bucket).key(target.key);
+        let sent = abort.set_upload_id(upload.upload_id.clone()).send().await;
+        unless_gone(sent.map_err(|error| classify("s3:AbortMultipartUpload", &error)))?;
+    }
+    Ok(())
 }
 
 /// Uploads all parts, and compares what was read with what was planned.

@@ -22,8 +22,10 @@ use crate::s3::upload::query;
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
-/// A machine of AWS boots, installs and reports within two or three minutes; the agent tells news at once.
+/// The agent tells news at once.
 const PACE: Pace = Pace { slowest: Duration::from_millis(500), limit: Duration::from_secs(10 * 60) };
+/// A machine of AWS boots, installs and reports within two or three minutes. From here on people are told where to look.
+const BOOT: Duration = Duration::from_secs(4 * 60);
 /// An agent that lives looks every two seconds, and a worker that is well has ended a moment later. One that does not end
 /// must not hold `down` up: it is ended with its machine, and what it had not committed is still in the stream.
 const GOING: Pace = Pace { slowest: Duration::from_millis(200), limit: Duration::from_secs(4) };
@@ -123,9 +125,10 @@ impl Process {
         let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
         let what = format!("waiting for the worker {} on {instance}", new.name);
         let failing_since: Mutex<Option<Instant>> = Mutex::new(None);
+        let began = Instant::now();
         let waited = wait_until(call, &what, PACE, || async {
             let Some((heartbeat, _)) = self.heartbeat(bucket, instance).await? else {
-                return Ok(Look::Pending(format!("{instance} has not reported yet")));
+                return Ok(Look::Pending(silent(instance, began.elapsed())));
             };
             let standing = standing(&heartbeat, &new.name, manifest);
             let mut since = failing_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -141,13 +144,21 @@ impl Process {
                 error.message.push_str(&self.last_lines(bucket, instance, &new.name).await);
                 Err(error.with_hint(format!("`pinfra logs {}` has more", new.name)))
             }
-            Err(error) if error.kind == ErrorKind::Timeout => Err(error.with_hint(format!(
-                "the machine's console says how far it got: \
-                 `aws ec2 get-console-output --latest --output text --instance-id {instance}`"
-            ))),
             waited => waited,
         }
     }
+}
+
+/// What is waited for while a machine has not reported.
+fn silent(instance: &str, since: Duration) -> String {
+    let silent = format!("{instance} has not reported yet");
+    if since < BOOT {
+        return silent;
+    }
+    format!(
+        "{silent}; its console says how far it got: \
+         `aws ec2 get-console-output --latest --output text --instance-id {instance}`"
+    )
 }
 
 /// An object that was read.
@@ -280,13 +291,9 @@ impl Resource for Process {
             let age = written.written.and_then(|at| at.elapsed().ok()).unwrap_or_default();
             let is_over = age > STALE || !heartbeat.workers.contains_key(name);
             Ok(if is_over { Look::Ready(()) } else { Look::Pending("stopping".to_owned()) })
-        })
-        .await;
-        match ended {
-            // Its machine is dead or slow. Either way it finds no manifest when it looks again.
-            Err(error) if error.kind == ErrorKind::Timeout => Ok(()),
-            ended => ended,
-        }
+        });
+        // Where it takes longer its machine is dead or slow. Either way it finds no manifest when it looks again.
+        tokio::time::timeout(GOING.limit, ended).await.unwrap_or(Ok(()))
     }
 }
 

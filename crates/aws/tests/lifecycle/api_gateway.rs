@@ -38,7 +38,7 @@ fn owned(stack: &str, kind: &str) -> Tags {
     ownership(stack, &Address::new(kind, "api"), &Tags::new())
 }
 
-fn api_inputs(name: &str) -> RestApiInputs {
+pub(crate) fn api_inputs(name: &str) -> RestApiInputs {
     RestApiInputs {
         name: name.to_owned(),
         description: "takes events".to_owned(),

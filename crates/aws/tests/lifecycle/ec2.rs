@@ -19,7 +19,7 @@ use crate::iam::{profile_inputs, role_inputs};
 use crate::msk::compared;
 use crate::{Cloud, cloud, deleted, made, unique, updated};
 
-const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id";
+pub(crate) const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0h5lkuKPTA5gr2gZkZ5BqzcZ1bVGyT0t9q8u3o3gkq";
 
 /// One of each kind.

@@ -8,6 +8,7 @@
 mod api_gateway;
 mod deployed_api;
 mod ec2;
+mod held;
 mod iam;
 mod msk;
 mod msk_connect;

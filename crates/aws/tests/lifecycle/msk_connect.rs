@@ -126,6 +126,7 @@ impl Ground {
             subnets: Input::Known(cluster.map(|cluster| cluster.subnets.clone()).unwrap_or_default()),
             security_groups: vec![Input::Known(self.group.clone())],
             version: "3.7.x".to_owned(),
+            topics: [("pins.pin".to_owned(), Input::Known("pins.pin".to_owned()))].into(),
             configuration: sink(&self.bucket),
             mcu: 1,
             workers: 1,
@@ -139,7 +140,6 @@ fn sink(bucket: &str) -> BTreeMap<String, String> {
     let settings = [
         ("connector.class", "io.confluent.connect.s3.S3SinkConnector"),
         ("tasks.max", "1"),
-        ("topics", "pins.pin"),
         ("s3.region", "us-east-1"),
         ("s3.bucket.name", bucket),
         ("flush.size", "1000"),
@@ -293,4 +293,47 @@ async fn a_connector_that_failed_says_why_and_is_to_be_replaced() {
     kind.delete(&call, &id).await.unwrap();
     let id = made(&kind, &call, &inputs).await;
     deleted(&kind, &call, &id).await;
+}
+
+/// Objects are named after offsets, which begin anew with a topic: what was stored before must stay.
+#[tokio::test]
+async fn each_connector_that_is_made_stores_in_a_folder_of_its_own() {
+    let cloud = cloud().await;
+    let name = unique("folder");
+    let ground = Ground::new(&cloud.clients, &name).await;
+    let kind = Connector::new(&cloud.clients);
+    let step = |number: u32| {
+        Call::new(Address::new("msk_connect/connector", "s3"), format!("lineage-{number}"), std::sync::Arc::new(|_| {}))
+    };
+    let mut inputs = ground.connector(&name);
+    inputs.configuration.insert("topics.dir".to_owned(), "topics".to_owned());
+    let folder = async |id: &str| kind.read(id).await.unwrap().unwrap().outputs.folder.unwrap();
+
+    let id = made(&kind, &step(1), &inputs).await;
+    assert_eq!(folder(&id).await, "topics");
+    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
+    deleted(&kind, &step(2), &id).await;
+    let id = made(&kind, &step(3), &inputs).await;
+    assert_eq!(folder(&id).await, "topics/generation=2");
+    assert_eq!(compared(&kind, &id, inputs.clone()).await, inputs);
+    // A change of its settings leaves the folder, and one by hand to a folder that is none of its own is taken back.
+    inputs.configuration.insert("flush.size".to_owned(), "10".to_owned());
+    updated(&kind, &step(4), &id, &inputs).await;
+    assert_eq!(folder(&id).await, "topics/generation=2");
+    deleted(&kind, &step(5), &id).await;
+    // A create that is tried again because nobody heard of its end is the same create.
+    for _ in 0..2 {
+        let id = made(&kind, &step(6), &inputs).await;
+        assert_eq!(folder(&id).await, "topics/generation=3");
+        deleted(&kind, &step(6), &id).await;
+    }
+
+    // A connector of a time before numbers were kept has left its objects.
+    let kept = format!("_pinfra/connectors/{name}.json");
+    cloud.clients.s3.delete_object().bucket(&ground.bucket).key(&kept).send().await.unwrap();
+    let key = "topics/pins.pin/partition=0/pins.pin+0+0000000000.json";
+    cloud.clients.s3.put_object().bucket(&ground.bucket).key(key).body(b"{}".to_vec().into()).send().await.unwrap();
+    let id = made(&kind, &step(7), &inputs).await;
+    assert_eq!(folder(&id).await, "topics/generation=2");
+    deleted(&kind, &step(8), &id).await;
 }

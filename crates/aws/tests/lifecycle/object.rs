@@ -95,6 +95,9 @@ async fn a_file_is_uploaded_in_parts_when_it_is_large_and_only_as_it_was_planned
     let (buckets, bucket_call, bucket) = bucket(&cloud, "file").await;
     let (kind, call) = (Object::new(&cloud.clients), Call::silent(address()));
     let folder = tempfile::tempdir().unwrap();
+    // What a run left that was killed in the middle of an upload.
+    let key = inputs(&bucket, "").key;
+    cloud.clients.s3.create_multipart_upload().bucket(&bucket).key(key).send().await.unwrap();
     for (name, size) in [("small", 1_000), ("large", (100 << 20) + 17)] {
         let path = folder.path().join(name);
         let bytes: Vec<u8> = (0..size).map(|n: usize| (n % 251) as u8).collect();

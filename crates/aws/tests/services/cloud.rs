@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -40,13 +41,7 @@ impl Cloud {
 
     /// A configuration as a program's, for services that the catalogue does not use.
     pub(crate) fn config(&self, credentials: Credentials) -> SdkConfig {
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .endpoint_url(self.local.endpoint())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build()
+        config(self.local.endpoint(), credentials)
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
@@ -66,6 +61,18 @@ impl Cloud {
         s3.create_bucket().bucket(name).send().await.unwrap();
         s3
     }
+}
+
+/// A configuration with connections of its own.
+pub(crate) fn config(endpoint: &str, credentials: Credentials) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(20)))
+        .build()
 }
 
 /// The code of the error that the service answered.

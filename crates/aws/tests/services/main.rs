@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod cloud;
+mod faults;
 mod identity;
 mod kinesis_records;
 mod kinesis_shards;
@@ -13,3 +14,4 @@ mod s3_conditions;
 mod s3_objects;
 mod s3_uploads;
 mod s3_versions;
+mod state_shelf;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::order;
-use super::{Action, Plan, PlanError, Step};
+use super::{Action, Plan, PlanError, Step, Would};
 use crate::diff::{FieldChange, Views, diff};
 use crate::observe::{Observation, Observed};
 use crate::resource::{Catalog, Kind, KindInfo, LiveValue, OnChange};
@@ -58,11 +58,6 @@ pub(super) fn plan_with(
     if planning.wrong.is_empty() { Ok(planning.plan) } else { Err(planning.wrong) }
 }
 
-/// Whether a list of kinds and addresses names this one.
-fn is_protected(protected: &BTreeSet<String>, address: &Address) -> bool {
-    protected.contains(address.kind()) || protected.contains(&address.to_string())
-}
-
 /// Outputs that a step will tell.
 enum Unknown {
     All,
@@ -86,8 +81,8 @@ struct Planning<'a> {
 impl<'a> Planning<'a> {
     /// Whether the stack file protects it, or did at the last run: an edit that takes something away together with its
     /// protection is likelier a slip than a wish.
-    fn is_protected(&self, address: &Address) -> bool {
-        is_protected(&self.plan.protected, address) || is_protected(&self.state.protected, address)
+    fn is_protected(&self, address: &Address, would: Would) -> bool {
+        [&self.plan.protected, &self.state.protected].iter().any(|list| would.is_forbidden(list, address))
     }
 
     /// `inputs` with every reference resolved whose target stays as it is.
@@ -126,8 +121,11 @@ impl<'a> Planning<'a> {
                 return Decision::Nothing;
             }
             Some(Observation::Absent) | None => {
-                let reason = match record.and_then(|r| r.id.as_ref()) {
-                    Some(id) => format!("recorded as `{id}`, but it is gone"),
+                let reason = match record.and_then(|record| Some((record.id.as_ref()?, &record.status))) {
+                    Some((id, Status::Tainted { reason })) => {
+                        format!("recorded as `{id}`, which was half-made and is gone: {reason}")
+                    }
+                    Some((id, _)) => format!("recorded as `{id}`, but it is gone"),
                     None => "new".to_owned(),
                 };
                 return Decision::InPlace {
@@ -148,15 +146,19 @@ impl<'a> Planning<'a> {
             false => Some(format!("{fields} cannot be changed in place")),
         };
         if let Some(reason) = reason {
-            if self.is_protected(&node.address) {
+            if self.is_protected(&node.address, Would::Replace) {
                 self.wrong.push(PlanError::Protected {
                     address: node.address.clone(),
-                    would: "replace",
+                    would: Would::Replace,
                     because: format!(", because {reason}"),
                     declared_at: node.declared_at.clone(),
                 });
             }
             return Decision::Replace { reason, changes };
+        }
+        if let Some(why) = kind.refused(live, inputs) {
+            let (address, declared_at) = (node.address.clone(), node.declared_at.clone());
+            self.wrong.push(PlanError::Refused { address, why, declared_at });
         }
         let Some(record) = record else {
             return Decision::InPlace { action: Action::Adopt, reason: format!("`{id}` is there and ours"), changes };
@@ -170,7 +172,7 @@ impl<'a> Planning<'a> {
                 Decision::InPlace { action: Action::Update, reason: "inputs differ".to_owned(), changes }
             }
             Status::Tainted { reason } => {
-                let reason = format!("it is half-made: {reason}");
+                let reason = format!("it is half-made, and is finished: {reason}");
                 Decision::InPlace { action: Action::Update, reason, changes }
             }
             Status::Begun | Status::Named => {
@@ -238,10 +240,10 @@ impl<'a> Planning<'a> {
             let step = self.delete_step(address, record, kind.info(), reason, needs);
             // `decide` has looked at replacements.
             let deletes = step.action == Action::Delete && replacement.is_none();
-            if deletes && self.is_protected(address) {
+            if deletes && self.is_protected(address, Would::Destroy) {
                 self.wrong.push(PlanError::Protected {
                     address: address.clone(),
-                    would: "destroy",
+                    would: Would::Destroy,
                     because: why.because.to_owned(),
                     declared_at: String::new(),
                 });
@@ -266,7 +268,13 @@ impl<'a> Planning<'a> {
         let (action, id, reason) = match self.observed.get(address) {
             Some(Observation::Present { id, .. }) => (Action::Delete, Some(id.clone()), reason),
             Some(Observation::Theirs { id, owner }) => (Action::Forget, None, format!("`{id}` is {owner}")),
-            Some(Observation::Absent) | None => (Action::Forget, None, "it is gone".to_owned()),
+            // It may be going still, which counts as gone. What it needs has to wait for its end.
+            Some(Observation::Absent) | None => match record.and_then(|record| record.id.clone()) {
+                Some(id) if self.is_being_deleted(address) => {
+                    (Action::Delete, Some(id), "an earlier run began to destroy it".to_owned())
+                }
+                _ => (Action::Forget, None, "it is gone".to_owned()),
+            },
         };
         Step {
             address: address.clone(),
@@ -285,11 +293,24 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// Whether an earlier run sent its delete and did not see its end.
+    fn is_being_deleted(&self, address: &Address) -> bool {
+        self.state.open.values().any(|begun| begun.address == *address && begun.action == Action::Delete)
+    }
+
     /// Adds the steps that make or change, each after the makes of what it needs, and after its own delete.
     fn makes(&mut self, decided: Vec<(&Node, Decision)>, catalog: &Catalog) {
         let deletes: BTreeMap<Address, usize> =
             self.plan.steps.iter().enumerate().map(|(n, step)| (step.address.clone(), n)).collect();
         let mut index_of: BTreeMap<&Address, usize> = BTreeMap::new();
+        // By address, the first halves of what is replaced and was recorded to need it. What is made again must not be
+        // met by what is still there of the old world: a sink by a topic that begins anew.
+        let mut leaving: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
+        for (index, step) in self.plan.steps.iter().enumerate().filter(|(_, step)| step.replaces) {
+            for need in &step.recorded_needs {
+                leaving.entry(need.clone()).or_default().push(index);
+            }
+        }
         // By address, the steps that change a resource which was recorded to need it.
         let mut released_by: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
         for (node, decision) in decided {
@@ -305,6 +326,9 @@ impl<'a> Planning<'a> {
             let mut needs: Vec<usize> =
                 self.graph.needs(&node.address).filter_map(|need| index_of.get(need).copied()).collect();
             needs.extend(deletes.get(&node.address));
+            if action == Action::Create {
+                needs.extend(leaving.get(&node.address).into_iter().flatten());
+            }
             let (id, live) = match self.observed.get(&node.address) {
                 Some(Observation::Present { id, live }) if action != Action::Create => {
                     let inputs = self.comparable.remove(&node.address).unwrap_or_else(|| live.inputs.clone());

@@ -1,4 +1,4 @@
-//! The journal: one JSON object a line, each a thing that is about to be done or was done.
+//! The journal: one JSON object a line, each a thing that is about to be done or was done, and its [checksum](super::chain).
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Begun, Place, Record, State, Status};
+use super::chain::{Chain, is_sealed};
+use super::{Begun, FORMAT, Place, Record, State, Status};
 use crate::{Action, Address};
+
+/// The first format whose lines have checksums.
+const WITH_SUMS: u32 = 2;
 
 /// The number of a step, unique in one lineage.
 pub type StepId = u64;
@@ -18,10 +22,16 @@ pub type StepId = u64;
 pub enum Entry {
     /// The first line: the snapshot that this journal continues.
     Open {
+        /// The journal's format, which is that of its snapshot.
+        #[serde(default = "first_format")]
+        format: u32,
         /// The snapshot's lineage.
         lineage: String,
         /// The snapshot's serial.
         serial: u64,
+        /// The fencing token of its writer, which is the snapshot's too.
+        #[serde(default)]
+        token: u64,
     },
     /// Where the stack lives and what it protects.
     Stack {
@@ -97,6 +107,27 @@ pub enum Corrupt {
         /// What the parser said.
         message: String,
     },
+    /// A line whose checksum does not hold.
+    #[error("line {line} does not follow from the one before: lines were edited, taken out or moved")]
+    Sum {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// The first line does not say what the journal continues.
+    #[error("its first line, which says what it continues, is missing")]
+    NotOpened,
+    /// A newer program wrote it.
+    #[error("it has format {found}, and this version of pinfra reads up to {FORMAT}: use a newer pinfra")]
+    NewerFormat {
+        /// Its format.
+        found: u32,
+    },
+    /// It continues a snapshot of the same number, but not this one.
+    #[error("it continues another snapshot {serial}: the two files are from different copies of the state")]
+    Mixed {
+        /// The number.
+        serial: u64,
+    },
     /// An entry about a step that was not begun, or begun twice.
     #[error("step {step} {what}")]
     Step {
@@ -106,7 +137,7 @@ pub enum Corrupt {
         what: &'static str,
     },
     /// The journal continues a snapshot that came after this one.
-    #[error("the journal continues snapshot {found}, but this is snapshot {expected}")]
+    #[error("it continues snapshot {found}, but the snapshot is {expected}: an older copy of it was put back")]
     Newer {
         /// The snapshot's serial.
         expected: u64,
@@ -116,8 +147,11 @@ pub enum Corrupt {
     /// There is a journal, but not the snapshot that it continues.
     #[error("the snapshot that it continues is not there")]
     NoSnapshot,
-    /// The journal continues another snapshot.
-    #[error("the journal continues lineage {found}, but the snapshot is of lineage {expected}")]
+    /// There is a snapshot, but not the journal that was begun with it.
+    #[error("it is not there, and with it is gone what was done since the snapshot")]
+    NoJournal,
+    /// The journal is that of another state.
+    #[error("it continues the state {found}, but the snapshot is of the state {expected}")]
     Lineage {
         /// The snapshot's.
         expected: String,
@@ -126,27 +160,86 @@ pub enum Corrupt {
     },
 }
 
+/// The text of a journal that has these entries, the first of which opens it.
+pub fn journal_of(entries: &[Entry]) -> String {
+    let mut chain = Chain::default();
+    entries.iter().map(|entry| chain.seal(&json_of(entry))).collect()
+}
+
+/// An entry without its checksum.
+pub(super) fn json_of(entry: &Entry) -> String {
+    // An entry of ours always has a JSON form: its maps have text keys and its numbers are finite.
+    serde_json::to_string(entry).expect("an entry can be written as JSON")
+}
+
 /// Rebuilds state. A torn last line is an entry that never was, and a journal that continues an older snapshot has
 /// been folded into this one already.
 pub fn replay(snapshot: State, journal: &str) -> Result<State, Corrupt> {
     let mut state = snapshot;
     let (whole, _torn) = journal.rsplit_once('\n').unwrap_or(("", journal));
-    for (number, line) in whole.lines().enumerate() {
-        let entry: Entry = serde_json::from_str(line)
-            .map_err(|error| Corrupt::Line { line: number + 1, message: error.to_string() })?;
-        if let Entry::Open { lineage, serial } = &entry {
-            if *lineage != state.lineage {
-                return Err(Corrupt::Lineage { expected: state.lineage, found: lineage.clone() });
-            }
-            match serial.cmp(&state.serial) {
-                Ordering::Less => return Ok(state),
-                Ordering::Equal => continue,
-                Ordering::Greater => return Err(Corrupt::Newer { expected: state.serial, found: *serial }),
-            }
+    let mut lines = whole.lines();
+    let Some(first) = lines.next() else { return Ok(state) };
+    let mut chain = is_sealed(first).then(Chain::default);
+    if !continues(&state, first, &mut chain)? {
+        return Ok(state);
+    }
+    for (number, line) in (2..).zip(lines) {
+        let entry = entry(line, number, &mut chain)?;
+        if matches!(entry, Entry::Open { .. }) {
+            return Err(Corrupt::Line { line: number, message: "a journal is opened once".to_owned() });
         }
         apply(&mut state, entry)?;
     }
     Ok(state)
+}
+/// Whether a journal with this first line goes on from `snapshot`; if not, it has been folded into it. Any other journal
+/// is refused.
+fn continues(snapshot: &State, first: &str, chain: &mut Option<Chain>) -> Result<bool, Corrupt> {
+    /// What can be read of a line of any format.
+    #[derive(Deserialize)]
+    struct Head {
+        event: String,
+        #[serde(default = "first_format")]
+        format: u32,
+    }
+    let head: Head = from_json(first, 1)?;
+    if head.event != "open" {
+        return Err(Corrupt::NotOpened);
+    }
+    if head.format > FORMAT {
+        return Err(Corrupt::NewerFormat { found: head.format });
+    }
+    let Entry::Open { format, lineage, serial, token } = entry(first, 1, chain)? else {
+        return Err(Corrupt::NotOpened);
+    };
+    if lineage != snapshot.lineage {
+        return Err(Corrupt::Lineage { expected: snapshot.lineage.clone(), found: lineage });
+    }
+    match serial.cmp(&snapshot.serial) {
+        Ordering::Less => Ok(false),
+        Ordering::Greater => Err(Corrupt::Newer { expected: snapshot.serial, found: serial }),
+        Ordering::Equal => {
+            let has_sums = chain.is_some() == (format >= WITH_SUMS);
+            let is_its_own = format == snapshot.format && token == snapshot.token && has_sums;
+            if is_its_own { Ok(true) } else { Err(Corrupt::Mixed { serial }) }
+        }
+    }
+}
+
+fn entry(line: &str, number: usize, chain: &mut Option<Chain>) -> Result<Entry, Corrupt> {
+    match chain {
+        Some(chain) => from_json(&chain.unseal(line).ok_or(Corrupt::Sum { line: number })?, number),
+        None => from_json(line, number),
+    }
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(json: &str, number: usize) -> Result<T, Corrupt> {
+    serde_json::from_str(json).map_err(|error| Corrupt::Line { line: number, message: error.to_string() })
+}
+
+/// The first format did not say which it was.
+fn first_format() -> u32 {
+    1
 }
 
 /// Applies one entry. What cannot have happened is refused and changes nothing.
@@ -265,8 +358,12 @@ mod tests {
         Entry::Begin { step, address, action, id: None, inputs: json!({"size": 1}), needs: vec![] }
     }
 
+    fn open(serial: u64) -> Entry {
+        Entry::Open { format: FORMAT, lineage: "l".into(), serial, token: 0 }
+    }
+
     fn journal(entries: &[Entry]) -> String {
-        entries.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect()
+        journal_of(&[&[open(0)], entries].concat())
     }
 
     fn status(entries: &[Entry]) -> Option<Status> {
@@ -308,7 +405,7 @@ mod tests {
     fn a_journal_folded_into_the_snapshot_already_is_left_alone() {
         let mut snapshot = State::new("s", "l");
         snapshot.serial = 2;
-        let text = journal(&[Entry::Open { lineage: "l".into(), serial: 1 }, begin(1, Action::Create)]);
+        let text = journal_of(&[open(1), begin(1, Action::Create)]);
         assert_eq!(replay(snapshot.clone(), &text).unwrap(), snapshot);
     }
 
@@ -318,12 +415,40 @@ mod tests {
             journal(&[Entry::Done { step: 1, outputs: Value::Null }]),
             journal(&[Entry::Named { step: 1, id: "x".into() }]),
             journal(&[begin(1, Action::Create), begin(1, Action::Create)]),
-            journal(&[Entry::Open { lineage: "other".into(), serial: 0 }]),
-            journal(&[Entry::Open { lineage: "l".into(), serial: 7 }]),
             "{}\n".to_owned(),
         ];
         for text in cases {
             assert!(replay(State::new("s", "l"), &text).is_err(), "{text}");
         }
+    }
+
+    fn refused(text: &str) -> Corrupt {
+        replay(State::new("s", "l"), text).unwrap_err()
+    }
+
+    #[test]
+    fn a_journal_of_another_snapshot_is_named() {
+        let opened = |format, lineage: &str, serial, token| {
+            refused(&journal_of(&[Entry::Open { format, lineage: lineage.into(), serial, token }]))
+        };
+        assert!(matches!(opened(2, "other", 0, 0), Corrupt::Lineage { .. }));
+        assert_eq!(opened(2, "l", 7, 0), Corrupt::Newer { expected: 0, found: 7 });
+        assert_eq!(opened(2, "l", 0, 3), Corrupt::Mixed { serial: 0 });
+        assert_eq!(opened(1, "l", 0, 0), Corrupt::Mixed { serial: 0 });
+        assert_eq!(opened(9, "l", 0, 0), Corrupt::NewerFormat { found: 9 });
+        assert_eq!(refused("{\"event\":\"open\",\"lineage\":\"l\",\"serial\":0}\n"), Corrupt::Mixed { serial: 0 });
+        assert_eq!(refused(&journal_of(&[begin(1, Action::Create)])), Corrupt::NotOpened);
+    }
+
+    #[test]
+    fn lines_that_were_edited_or_taken_out_are_named() {
+        let text =
+            journal(&[begin(1, Action::Create), Entry::Named { step: 1, id: "x".into() }, begin(2, Action::Create)]);
+        assert_eq!(refused(&text.replace("\"x\"", "\"y\"")), Corrupt::Sum { line: 3 });
+        let without: String =
+            text.lines().filter(|line| !line.contains("named")).map(|l| l.to_owned() + "\n").collect();
+        assert_eq!(refused(&without), Corrupt::Sum { line: 3 });
+        let twice = format!("{text}{text}");
+        assert!(matches!(refused(&twice), Corrupt::Sum { line: 5 }));
     }
 }

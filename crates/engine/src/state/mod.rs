@@ -1,11 +1,17 @@
 //! What is recorded of a stack: a snapshot, and a journal of what happened since.
 //!
 //! The journal is written before a call leaves and after its answer is here, so at any moment the two files
-//! together say what may exist in the cloud. [`replay`] rebuilds [`State`] from them; [`StateStore`] keeps them on
-//! disk; [`Lock`] keeps a second writer away.
+//! together say what may exist in the cloud. [`replay`] rebuilds [`State`] from them; [`StateStore`] keeps them on a
+//! [`Shelf`]; [`Lock`] keeps a second writer away. Files that were damaged, edited or mixed up are named and not acted on.
 
+mod chain;
+mod folder;
+mod holder;
 mod journal;
 mod lock;
+mod recover;
+mod shelf;
+mod snapshot;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +19,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use journal::{Corrupt, Entry, StepId, apply, replay};
-pub use lock::{Holder, Lock, LockError, holder};
+pub use folder::FolderShelf;
+pub use holder::{Holder, Life};
+pub use journal::{Corrupt, Entry, StepId, apply, journal_of, replay};
+pub use lock::{Broken, Lock, LockError, LockStatus, break_lock, lock_status};
+pub use recover::Recovered;
+pub use shelf::{Document, Shelf, ShelfError, Version, When};
+pub use snapshot::{BadSnapshot, read_snapshot, snapshot_of};
 pub use store::{StateError, StateStore};
 
 use crate::Address;
 
-/// The version of the snapshot's format that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The version of the format that this program writes, and the newest that it reads. 2 brought checksums.
+pub const FORMAT: u32 = 2;
 
 /// All that is recorded of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,11 +45,15 @@ pub struct State {
     pub lineage: String,
     /// Raised by every snapshot.
     pub serial: u64,
+    /// The fencing token of the lock under which the snapshot was written.
+    #[serde(default)]
+    pub token: u64,
     /// Where the stack lives; absent until the first `up`.
     pub place: Option<Place>,
     /// The number that the next step gets.
     pub next_step: StepId,
-    /// Kinds and addresses that the stack file protects.
+    /// Kinds and addresses that the stack file protects; those that it protects from one thing alone begin with
+    /// `destroy:` or `replace:`.
     #[serde(default)]
     pub protected: BTreeSet<String>,
     /// The resources.
@@ -120,6 +135,7 @@ impl State {
             stack: stack.into(),
             lineage: lineage.into(),
             serial: 0,
+            token: 0,
             place: None,
             next_step: 1,
             protected: BTreeSet::new(),

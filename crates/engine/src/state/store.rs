@@ -1,51 +1,43 @@
-//! The two files of a stack's state, `state.json` and `journal.ndjson`, in a folder of their own.
+//! A stack's state on its shelf: `state.json` and `journal.ndjson`.
+//!
+//! A journal belongs to one snapshot, and both to one writer: they name its lineage, serial and fencing token. Both are
+//! replaced only if they are still what this writer has read or written last, and a writer whose lease was taken is refused.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::journal::{Corrupt, Entry, apply, replay};
+use super::chain::Chain;
+use super::journal::{Corrupt, Entry, apply, json_of, replay};
+use super::lock::Lost;
+use super::shelf::{Document, Shelf, ShelfError, When};
+use super::snapshot::{BadSnapshot, read_snapshot, snapshot_of};
 use super::{FORMAT, Lock, State};
 
-const SNAPSHOT: &str = "state.json";
-const JOURNAL: &str = "journal.ndjson";
+pub(super) const SNAPSHOT: &str = "state.json";
+pub(super) const JOURNAL: &str = "journal.ndjson";
+
+/// How often state is read again that somebody is writing meanwhile.
+const READS: usize = 8;
 
 /// State that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The disk said no.
-    #[error("cannot {doing} `{path}`")]
-    Disk {
-        /// What was tried.
-        doing: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// The snapshot is damaged.
-    #[error("`{path}` is not a state file; nothing was changed")]
+    /// The disk, or the service, said no.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    /// The snapshot is damaged, or not this stack's.
+    #[error("`{name}` is not to be trusted; nothing was changed")]
     Snapshot {
         /// The file.
-        path: PathBuf,
-        /// Where it stops making sense.
+        name: String,
+        /// What is wrong with it.
         #[source]
-        source: serde_json::Error,
+        source: BadSnapshot,
     },
-    /// The snapshot was written by a newer program.
-    #[error("`{path}` has format {found}, and this version of pinfra reads up to {FORMAT}: use a newer pinfra")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// The journal is damaged.
-    #[error("`{path}` is not the journal of this state; nothing was changed")]
+    /// The journal is damaged, or another's.
+    #[error("`{name}` is not the journal of this state; nothing was changed")]
     Journal {
         /// The file.
-        path: PathBuf,
+        name: String,
         /// What is wrong with it.
         #[source]
         source: Corrupt,
@@ -58,41 +50,70 @@ pub enum StateError {
     LockLost,
 }
 
+impl StateError {
+    /// Whether the files are damaged or of something else, so that [`StateStore::recover`] sets them aside. A newer program's
+    /// are neither.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StateError::Snapshot { source, .. } => !matches!(source, BadSnapshot::Newer { .. }),
+            StateError::Journal { source, .. } => !matches!(source, Corrupt::NewerFormat { .. }),
+            StateError::Shelf(_) | StateError::Impossible(_) | StateError::LockLost => false,
+        }
+    }
+}
+
+impl From<Lost> for StateError {
+    fn from(_: Lost) -> StateError {
+        StateError::LockLost
+    }
+}
+
 /// A stack's state, open for writing. Needs the stack's [`Lock`].
 #[derive(Debug)]
 pub struct StateStore {
-    folder: PathBuf,
     lock: Lock,
-    journal: Option<File>,
-    /// Lines that are in `state` but not yet on disk.
+    /// What the next snapshot replaces.
+    snapshot_is: When,
+    /// What the next journal replaces.
+    journal_is: When,
+    /// Whether the journal on the shelf is of this writer, and whole.
+    journaling: bool,
+    chain: Chain,
+    /// Lines that are in `state` but not yet on the shelf.
     staged: String,
     state: State,
 }
 
 impl StateStore {
-    /// Opens the state in the folder of `lock`, or begins one. Writes nothing yet.
+    /// Opens the state of `stack` on the shelf of `lock`, or begins one. Writes nothing yet.
     pub fn open(lock: Lock, stack: &str) -> Result<StateStore, StateError> {
-        let folder = lock.folder().to_owned();
-        let state = match StateStore::load(&folder)? {
-            Some(state) => state,
-            None => State::new(stack, uuid::Uuid::new_v4().to_string()),
-        };
-        Ok(StateStore { folder, lock, journal: None, staged: String::new(), state })
+        let Loaded { state, snapshot, journal } = load(&**lock.shelf(), stack)?;
+        let state = state.unwrap_or_else(|| State::new(stack, uuid::Uuid::new_v4().to_string()));
+        StateStore::of(lock, state, snapshot.as_ref(), journal.as_ref())
     }
 
-    /// Reads the state in `folder` without a lock, for looking at; `None` when there is none.
-    pub fn load(folder: &Path) -> Result<Option<State>, StateError> {
-        loop {
-            // A run that holds the lock may have put a new snapshot there between our two reads.
-            let expected = match load_once(folder) {
-                Err(StateError::Journal { source: Corrupt::Newer { found, .. }, .. }) => found,
-                Err(StateError::Journal { source: Corrupt::NoSnapshot, .. }) => 0,
-                result => return result,
-            };
-            if load_snapshot(folder)?.is_none_or(|snapshot| snapshot.serial < expected) {
-                return load_once(folder);
-            }
-        }
+    /// `state`, to be written over these two.
+    pub(super) fn of(
+        lock: Lock,
+        state: State,
+        snapshot: Option<&Document>,
+        journal: Option<&Document>,
+    ) -> Result<StateStore, StateError> {
+        lock.outrank(state.token)?;
+        Ok(StateStore {
+            lock,
+            snapshot_is: When::unchanged(snapshot),
+            journal_is: When::unchanged(journal),
+            journaling: false,
+            chain: Chain::default(),
+            staged: String::new(),
+            state,
+        })
+    }
+
+    /// Reads the state of `stack` without a lock, for looking at; `None` when there is none.
+    pub fn load(shelf: &dyn Shelf, stack: &str) -> Result<Option<State>, StateError> {
+        load(shelf, stack).map(|loaded| loaded.state)
     }
 
     /// What is recorded now.
@@ -100,7 +121,7 @@ impl StateStore {
         &self.state
     }
 
-    /// Records entries, in one write, and returns once they are on disk.
+    /// Records entries, in one write, and returns once they are durable.
     pub fn append(&mut self, entries: Vec<Entry>) -> Result<(), StateError> {
         self.stage(entries)?;
         self.sync()
@@ -109,59 +130,58 @@ impl StateStore {
     /// Takes entries into [`StateStore::state`]; the next [`StateStore::sync`] writes them.
     pub(crate) fn stage(&mut self, entries: Vec<Entry>) -> Result<(), StateError> {
         for entry in entries {
-            // An entry of ours always has a JSON form: its maps have text keys and its numbers are finite.
-            let line = serde_json::to_string(&entry).expect("an entry can be written as JSON");
+            let json = json_of(&entry);
             apply(&mut self.state, entry).map_err(StateError::Impossible)?;
-            self.staged.push_str(&line);
-            self.staged.push('\n');
+            self.staged.push_str(&self.chain.seal(&json));
         }
         Ok(())
     }
 
-    /// Returns once all that was staged is on disk.
+    /// Returns once all that was staged is durable, and whoever takes the lock after this will read it.
     pub(crate) fn sync(&mut self) -> Result<(), StateError> {
         if self.staged.is_empty() {
             return Ok(());
         }
-        if !self.lock.is_held() {
-            return Err(StateError::LockLost);
+        if !self.journaling {
+            return self.snapshot();
         }
-        let Some(journal) = &mut self.journal else { return self.snapshot() };
-        let written = journal.write_all(self.staged.as_bytes()).and_then(|()| journal.sync_data());
-        if let Err(source) = written {
-            // The file may end in half a line now, which must not get more lines behind it: what comes next starts
+        self.lock.check()?;
+        if let Err(error) = self.lock.shelf().append(JOURNAL, self.staged.as_bytes()) {
+            // The journal may end in half a line now, which must not get more lines behind it: what comes next starts
             // over with a snapshot.
-            self.journal = None;
-            return Err(StateError::Disk { doing: "write", path: self.folder.join(JOURNAL), source });
+            self.journaling = false;
+            return Err(lost_or(error));
         }
         self.staged.clear();
-        Ok(())
+        Ok(self.lock.verify()?)
     }
 
     /// Folds the journal into a new snapshot and starts an empty journal. A kill in between leaves a journal that
     /// continues an older serial, which replay knows to leave alone.
     pub fn snapshot(&mut self) -> Result<(), StateError> {
-        if !self.lock.is_held() {
-            return Err(StateError::LockLost);
-        }
+        self.lock.check()?;
+        self.journaling = false;
+        self.state.format = FORMAT;
         self.state.serial += 1;
-        // State is made of maps with text keys and finite numbers, as entries are.
-        let mut text = serde_json::to_string_pretty(&self.state).expect("state can be written as JSON");
-        text.push('\n');
-        write_atomically(&self.folder.join(SNAPSHOT), text.as_bytes())?;
-        let open = Entry::Open { lineage: self.state.lineage.clone(), serial: self.state.serial };
-        let line = serde_json::to_string(&open).expect("an entry can be written as JSON") + "\n";
-        let path = self.folder.join(JOURNAL);
-        write_atomically(&path, line.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path);
-        self.journal = Some(file.map_err(|source| StateError::Disk { doing: "open", path, source })?);
+        self.state.token = self.lock.token();
+        let State { lineage, serial, token, .. } = &self.state;
+        let open = Entry::Open { format: FORMAT, lineage: lineage.clone(), serial: *serial, token: *token };
+        let shelf = Arc::clone(self.lock.shelf());
+        let text = snapshot_of(&self.state);
+        let version = shelf.write(SNAPSHOT, text.as_bytes(), self.snapshot_is.clone()).map_err(lost_or)?;
+        self.snapshot_is = When::Is(version);
+        self.chain = Chain::default();
+        let line = self.chain.seal(&json_of(&open));
+        let version = shelf.write(JOURNAL, line.as_bytes(), self.journal_is.clone()).map_err(lost_or)?;
+        self.journal_is = When::Is(version);
+        self.journaling = true;
         self.staged.clear();
-        Ok(())
+        Ok(self.lock.verify()?)
     }
 
     /// Writes the last snapshot, if anything was recorded, and gives the lock back.
     pub fn close(mut self) -> Result<State, StateError> {
-        if self.journal.is_some() || !self.staged.is_empty() {
+        if self.journaling || !self.staged.is_empty() {
             self.snapshot()?;
         }
         self.lock.release();
@@ -169,69 +189,90 @@ impl StateStore {
     }
 }
 
-fn load_once(folder: &Path) -> Result<Option<State>, StateError> {
-    let snapshot = load_snapshot(folder)?;
-    let path = folder.join(JOURNAL);
-    let damaged = |source| StateError::Journal { path: path.clone(), source };
-    match (snapshot, read(&path)?) {
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(damaged(Corrupt::NoSnapshot)),
-        (Some(snapshot), None) => Ok(Some(snapshot)),
-        (Some(snapshot), Some(mut journal)) => {
-            // A torn last line may end within a character, so it goes before the rest is taken for text.
-            journal.truncate(journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
-            let text = String::from_utf8(journal).map_err(|error| {
-                let bytes = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-                let line = bytes.filter(|byte| **byte == b'\n').count() + 1;
-                damaged(Corrupt::Line { line, message: "not UTF-8".to_owned() })
-            })?;
-            replay(snapshot, &text).map(Some).map_err(damaged)
+/// Nobody but the holder of the lock replaces what it has written.
+fn lost_or(error: ShelfError) -> StateError {
+    match error {
+        ShelfError::Changed { .. } => StateError::LockLost,
+        ShelfError::Failed { .. } => StateError::Shelf(error),
+    }
+}
+
+/// State, and the documents that it was read from.
+pub(super) struct Loaded {
+    pub(super) state: Option<State>,
+    pub(super) snapshot: Option<Document>,
+    pub(super) journal: Option<Document>,
+}
+
+pub(super) fn load(shelf: &dyn Shelf, stack: &str) -> Result<Loaded, StateError> {
+    let mut snapshot = shelf.read(SNAPSHOT)?;
+    let mut reads = 1;
+    loop {
+        let journal = shelf.read(JOURNAL)?;
+        let error = match assemble(shelf, stack, snapshot.as_ref(), journal.as_ref()) {
+            Ok(state) => return Ok(Loaded { state, snapshot, journal }),
+            Err(error) => error,
+        };
+        // A run that holds the lock may have put a new snapshot there between our two reads.
+        let again = shelf.read(SNAPSHOT)?;
+        if reads == READS || again == snapshot {
+            return Err(error);
         }
+        snapshot = again;
+        reads += 1;
     }
 }
 
-fn load_snapshot(folder: &Path) -> Result<Option<State>, StateError> {
-    let path = folder.join(SNAPSHOT);
-    let Some(text) = read(&path)? else { return Ok(None) };
-    let damaged = |source| StateError::Snapshot { path: path.clone(), source };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
-    let found = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if found > u64::from(FORMAT) {
-        return Err(StateError::Newer { path, found });
-    }
-    serde_json::from_value(value).map(Some).map_err(damaged)
-}
-
-fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    match fs::read(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StateError::Disk { doing: "read", path: path.to_owned(), source }),
-    }
-}
-
-/// A temporary file, synced, renamed, and its folder synced: a reader sees the old text or the new, never a part.
-pub(super) fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+fn assemble(
+    shelf: &dyn Shelf,
+    stack: &str,
+    snapshot: Option<&Document>,
+    journal: Option<&Document>,
+) -> Result<Option<State>, StateError> {
+    let bad = |source| StateError::Snapshot { name: shelf.name(SNAPSHOT), source };
+    let damaged = |source| StateError::Journal { name: shelf.name(JOURNAL), source };
+    let Some(snapshot) = snapshot else {
+        return if journal.is_some() { Err(damaged(Corrupt::NoSnapshot)) } else { Ok(None) };
     };
-    write().map_err(|source| StateError::Disk { doing: "write", path: path.to_owned(), source })
+    let state = read_snapshot(&snapshot.bytes).map_err(bad)?;
+    if state.stack != stack {
+        return Err(bad(BadSnapshot::OtherStack { found: state.stack, expected: stack.to_owned() }));
+    }
+    let Some(journal) = journal else {
+        // A kill may come between the very first snapshot and its journal. Later there always is one.
+        let may_be = state.format == 1 || state.serial <= 1;
+        return if may_be { Ok(Some(state)) } else { Err(damaged(Corrupt::NoJournal)) };
+    };
+    // A torn last line may end within a character, so it goes before the rest is taken for text.
+    let whole = journal.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    let text = str::from_utf8(&journal.bytes[..whole]).map_err(|error| {
+        let line = journal.bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        damaged(Corrupt::Line { line, message: "not UTF-8".to_owned() })
+    })?;
+    replay(state, text).map(Some).map_err(damaged)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+
     use serde_json::json;
 
+    use super::super::{FolderShelf, break_lock};
     use super::*;
     use crate::{Action, Address};
 
+    fn shelf(folder: &Path) -> Arc<dyn Shelf> {
+        Arc::new(FolderShelf::new(folder))
+    }
+
     fn open(folder: &Path) -> StateStore {
-        StateStore::open(Lock::take(folder, "test").unwrap(), "s").unwrap()
+        StateStore::open(Lock::take(shelf(folder), "test").unwrap(), "s").unwrap()
+    }
+
+    fn load(folder: &Path) -> Result<Option<State>, StateError> {
+        StateStore::load(&FolderShelf::new(folder), "s")
     }
 
     fn begin(step: u64) -> Entry {
@@ -246,19 +287,20 @@ mod tests {
         store.append(vec![begin(1), begin(2)]).unwrap();
         let recorded = store.state().clone();
         drop(store); // no close: as a crash leaves it
-        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), recorded);
+        assert_eq!(load(folder.path()).unwrap().unwrap(), recorded);
         let mut store = open(folder.path());
         store.append(vec![begin(3)]).unwrap();
+        store.append(vec![begin(4)]).unwrap();
         let closed = store.close().unwrap();
-        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), closed);
-        assert_eq!(closed.resources.len(), 3);
+        assert_eq!(load(folder.path()).unwrap().unwrap(), closed);
+        assert_eq!(closed.resources.len(), 4);
     }
 
     #[test]
     fn a_run_that_records_nothing_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path()).close().unwrap();
-        assert!(StateStore::load(folder.path()).unwrap().is_none());
+        assert!(load(folder.path()).unwrap().is_none());
     }
 
     #[test]
@@ -266,6 +308,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path());
         store.append(vec![begin(1)]).unwrap();
+        store.append(vec![begin(2)]).unwrap();
         let recorded = store.state().clone();
         store.append(vec![Entry::Failed { step: 1, reason: "é".into() }]).unwrap();
         drop(store);
@@ -273,43 +316,238 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         let within = bytes.windows(2).position(|two| two == "é".as_bytes()).unwrap() + 1;
         fs::write(&path, &bytes[..within]).unwrap();
-        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), recorded);
+        assert_eq!(load(folder.path()).unwrap().unwrap(), recorded);
+    }
+
+    /// A shelf whose disk is full: it writes the first part of what it is given, and fails.
+    #[derive(Debug)]
+    struct Full {
+        inner: FolderShelf,
+        room: std::sync::atomic::AtomicUsize,
+    }
+
+    impl Full {
+        fn spend(&self, bytes: &[u8]) -> Result<(), usize> {
+            use std::sync::atomic::Ordering::SeqCst;
+            let room = self.room.load(SeqCst);
+            if bytes.len() > room {
+                return Err(room);
+            }
+            self.room.store(room - bytes.len(), SeqCst);
+            Ok(())
+        }
+
+        fn full(&self, document: &str) -> ShelfError {
+            let source = Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
+            ShelfError::Failed { doing: "write", name: self.name(document), source }
+        }
+    }
+
+    impl Shelf for Full {
+        fn name(&self, document: &str) -> String {
+            self.inner.name(document)
+        }
+
+        fn read(&self, document: &str) -> Result<Option<Document>, ShelfError> {
+            self.inner.read(document)
+        }
+
+        fn write(&self, document: &str, bytes: &[u8], when: When) -> Result<super::super::Version, ShelfError> {
+            self.spend(bytes).map_err(|_| self.full(document))?;
+            self.inner.write(document, bytes, when)
+        }
+
+        fn append(&self, document: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+            match self.spend(bytes) {
+                Ok(()) => self.inner.append(document, bytes),
+                Err(room) => {
+                    self.inner.append(document, &bytes[..room])?;
+                    Err(self.full(document))
+                }
+            }
+        }
+
+        fn remove(&self, document: &str) -> Result<(), ShelfError> {
+            self.inner.remove(document)
+        }
     }
 
     #[test]
-    fn what_could_not_be_written_is_in_the_next_snapshot() {
+    fn on_a_full_disk_nothing_that_was_recorded_is_lost_and_with_room_again_it_goes_on() {
+        use std::sync::atomic::Ordering::SeqCst;
+        for room in [0, 1, 40, 400, 1_000] {
+            let folder = tempfile::tempdir().unwrap();
+            let full = Arc::new(Full { inner: FolderShelf::new(folder.path()), room: usize::MAX.into() });
+            let mut store = StateStore::open(Lock::take(full.clone(), "test").unwrap(), "s").unwrap();
+            store.append(vec![begin(1)]).unwrap();
+            full.room.store(room, SeqCst);
+            let mut step = 2;
+            let error = loop {
+                let recorded = store.state().clone();
+                match store.append(vec![begin(step)]) {
+                    Ok(()) => step += 1,
+                    Err(error) => {
+                        assert_eq!(load(folder.path()).unwrap().unwrap(), recorded, "with room for {room}");
+                        break error;
+                    }
+                }
+            };
+            assert!(error.to_string().starts_with("cannot write `"), "{error}");
+            assert!(store.snapshot().is_err(), "there is still no room");
+            full.room.store(usize::MAX, SeqCst);
+            store.append(vec![begin(step + 1)]).unwrap();
+            let recorded = store.state().clone();
+            drop(store);
+            assert_eq!(load(folder.path()).unwrap().unwrap(), recorded);
+        }
+    }
+
+    #[test]
+    fn a_writer_that_lost_its_lease_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut late = open(folder.path());
+        late.append(vec![begin(1)]).unwrap();
+        break_lock(&*shelf(folder.path()), true).unwrap();
+        assert!(matches!(late.append(vec![begin(2)]), Err(StateError::LockLost)));
+        // Whoever takes the lock now sees what may be under way.
+        let mut next = open(folder.path());
+        assert_eq!(next.state().open.len(), 2);
+        next.append(vec![begin(3)]).unwrap();
+        let recorded = next.state().clone();
+        assert!(matches!(late.append(vec![begin(4)]), Err(StateError::LockLost)));
+        assert!(matches!(late.close(), Err(StateError::LockLost)));
+        assert_eq!(load(folder.path()).unwrap().unwrap(), recorded);
+        next.append(vec![begin(5)]).unwrap();
+        assert_eq!(next.close().unwrap().resources.len(), 4);
+    }
+
+    /// A writer that was stopped behind its last look at the lease, so that it believes to have it still.
+    #[test]
+    fn a_writer_that_does_not_know_yet_that_it_lost_its_lease_overwrites_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut late = open(folder.path());
+        late.append(vec![begin(1)]).unwrap();
+        break_lock(&*shelf(folder.path()), true).unwrap();
+        let mut next = open(folder.path());
+        next.append(vec![begin(2)]).unwrap();
+        let recorded = next.state().clone();
+        let shelf = Arc::clone(late.lock.shelf());
+        assert!(matches!(shelf.append(JOURNAL, b"late\n"), Err(ShelfError::Changed { .. })));
+        for (document, is) in [(SNAPSHOT, &late.snapshot_is), (JOURNAL, &late.journal_is)] {
+            assert!(matches!(shelf.write(document, b"late", is.clone()), Err(ShelfError::Changed { .. })));
+        }
+        assert_eq!(load(folder.path()).unwrap().unwrap(), recorded);
+    }
+
+    #[test]
+    fn tokens_rise_though_the_lock_file_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            let mut store = open(folder.path());
+            store.append(vec![]).unwrap();
+            store.snapshot().unwrap();
+            store.close().unwrap();
+        }
+        let before = load(folder.path()).unwrap().unwrap().token;
+        fs::remove_file(folder.path().join("lock.json")).unwrap();
+        let mut store = open(folder.path());
+        store.snapshot().unwrap();
+        assert!(store.state().token > before);
+    }
+
+    /// What is wrong with the files, once with and once without the lock. None of them was changed.
+    fn refused(folder: &Path) -> String {
+        let files = || [SNAPSHOT, JOURNAL].map(|name| fs::read(folder.join(name)).ok());
+        let before = files();
+        let error = load(folder).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        let opened = StateStore::open(Lock::take(shelf(folder), "test").unwrap(), "s").unwrap_err();
+        assert_eq!(opened.to_string(), error.to_string());
+        assert_eq!(files(), before);
+        let source = std::error::Error::source(&error).unwrap();
+        format!("{error}: {source}")
+    }
+
+    /// A state with a second snapshot, and a journal of some lines.
+    fn some_state() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path());
         store.append(vec![begin(1)]).unwrap();
-        // A file that cannot be written, as on a full disk.
-        store.journal = Some(File::open(folder.path().join(JOURNAL)).unwrap());
-        assert!(matches!(store.append(vec![begin(2)]), Err(StateError::Disk { .. })));
+        store.snapshot().unwrap();
+        store.append(vec![begin(2)]).unwrap();
         store.append(vec![begin(3)]).unwrap();
-        let recorded = store.state().clone();
-        drop(store);
-        assert_eq!(StateStore::load(folder.path()).unwrap().unwrap(), recorded);
-        assert_eq!(recorded.resources.len(), 3);
+        folder
     }
 
     #[test]
-    fn a_journal_without_its_snapshot_is_not_taken_for_an_empty_state() {
+    fn what_was_removed_is_missed() {
+        let folder = some_state();
+        fs::remove_file(folder.path().join(SNAPSHOT)).unwrap();
+        assert!(refused(folder.path()).contains("snapshot that it continues is not there"));
+        let folder = some_state();
+        fs::remove_file(folder.path().join(JOURNAL)).unwrap();
+        assert!(refused(folder.path()).contains("it is not there"));
+    }
+
+    #[test]
+    fn what_was_cut_off_or_edited_is_named() {
+        let damage = |name: &str, edit: &dyn Fn(String) -> String| {
+            let folder = some_state();
+            let path = folder.path().join(name);
+            fs::write(&path, edit(fs::read_to_string(&path).unwrap())).unwrap();
+            let refused = refused(folder.path());
+            assert!(refused.contains(&path.display().to_string()), "{refused}");
+            refused
+        };
+        assert!(damage(SNAPSHOT, &|text| text[..text.len() / 2].to_owned()).contains("ends in the middle"));
+        assert!(damage(SNAPSHOT, &|_| String::new()).contains("ends in the middle, after 0 bytes"));
+        assert!(damage(SNAPSHOT, &|text| text.replace("begun", "settled")).contains("checksum does not hold"));
+        assert!(damage(JOURNAL, &|text| text.replace("n2", "n9")).contains("line 2 does not follow"));
+        assert!(
+            damage(JOURNAL, &|text| text.lines().skip(1).map(|line| line.to_owned() + "\n").collect())
+                .contains("first line")
+        );
+    }
+
+    #[test]
+    fn an_older_copy_of_one_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
+        let copy = |name: &str| fs::read(folder.path().join(name)).unwrap();
         let mut store = open(folder.path());
         store.append(vec![begin(1)]).unwrap();
+        let old = copy(SNAPSHOT);
+        store.snapshot().unwrap();
+        store.append(vec![begin(2)]).unwrap();
         drop(store);
-        fs::remove_file(folder.path().join(SNAPSHOT)).unwrap();
-        assert!(matches!(StateStore::load(folder.path()), Err(StateError::Journal { .. })));
+        fs::write(folder.path().join(SNAPSHOT), old).unwrap();
+        assert!(refused(folder.path()).contains("an older copy of it was put back"));
     }
 
     #[test]
-    fn damaged_and_newer_files_are_named_and_left_alone() {
+    fn the_files_of_another_state_are_named() {
+        let (one, other) = (some_state(), some_state());
+        fs::copy(other.path().join(JOURNAL), one.path().join(JOURNAL)).unwrap();
+        assert!(refused(one.path()).contains("it continues the state"));
+        let error = StateStore::load(&FolderShelf::new(other.path()), "another").unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(source, "it is the state of the stack `s`, not of `another`");
+    }
+
+    #[test]
+    fn a_newer_state_is_named_and_is_no_damage() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(SNAPSHOT);
-        fs::write(&path, "{\"format\": 1, ").unwrap();
-        assert!(matches!(StateStore::load(folder.path()), Err(StateError::Snapshot { .. })));
-        fs::write(&path, "{\"format\": 99}").unwrap();
-        let error = StateStore::load(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("has format 99"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"format\": 99}");
+        fs::write(folder.path().join(SNAPSHOT), "{\"format\": 99}").unwrap();
+        let error = load(folder.path()).unwrap_err();
+        assert!(!error.is_damage());
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("has format 99"));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_no_empty_one() {
+        let folder = some_state();
+        fs::remove_file(folder.path().join(JOURNAL)).unwrap();
+        fs::create_dir(folder.path().join(JOURNAL)).unwrap();
+        assert!(matches!(load(folder.path()), Err(StateError::Shelf(_))));
+        assert!(File::open(folder.path().join(SNAPSHOT)).is_ok());
     }
 }

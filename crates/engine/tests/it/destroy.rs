@@ -1,7 +1,8 @@
 //! The order of destroying, case by case. Terraform's `docs/destroying.md` is the list.
 
+use pinfra_engine::state::snapshot_of;
 use pinfra_engine::testing::{Fault, arn_of};
-use pinfra_engine::{Action, ErrorKind, Graph, Node, PlanError};
+use pinfra_engine::{Action, ErrorKind, Graph, Node, PlanError, Would};
 
 use crate::world::{World, address, assert_converged, assert_empty, comes_before, graph, item, paused, story, thing};
 
@@ -185,7 +186,7 @@ fn a_stack_whose_edge_was_turned_round_by_a_run_that_failed_can_be_taken_down() 
         let after = |name: &str, other: &str| Node { after: vec![address(other)], ..thing(name, |_| {}) };
         let first = vec![thing("a", |i| i.within = Some(arn_of("fake/thing.b"))), thing("b", |_| {})];
         assert!(world.up(&graph(first)).await.outcome.is_complete());
-        world.cloud.fault("delete a", 1, Fault::Refuse(ErrorKind::Conflict));
+        world.cloud.fault("delete a", 1, Fault::Refuse(ErrorKind::Permission));
         world.up(&graph(vec![thing("a", |_| {}), after("b", "fake/thing.a")])).await;
         let run = world.down().await;
         assert!(comes_before(&story(&run.events), "end delete a", "start delete b"));
@@ -217,7 +218,7 @@ fn a_state_whose_needs_go_round_in_a_circle_is_taken_down_in_some_runs() {
         let path = world.folder.path().join("state.json");
         let mut state = world.state();
         state.resources.get_mut(&address("fake/thing.a")).unwrap().needs = vec![address("fake/thing.c")];
-        std::fs::write(&path, serde_json::to_string(&state).unwrap()).unwrap();
+        std::fs::write(&path, snapshot_of(&state)).unwrap();
         let mut runs = 1;
         while !world.down().await.outcome.is_complete() {
             runs += 1;
@@ -233,7 +234,7 @@ fn a_replacement_that_was_interrupted_between_its_halves_is_finished() {
         let world = World::new();
         let named = |name: &'static str| thing("a", |i| i.name = name.to_owned());
         assert!(world.up(&graph(vec![named("old")])).await.outcome.is_complete());
-        world.cloud.fault("create a", 2, Fault::Refuse(ErrorKind::Throttled));
+        world.cloud.fault("create a", 2, Fault::Refuse(ErrorKind::Quota));
         let run = world.up(&graph(vec![named("new")])).await;
         assert_eq!((run.outcome.done, run.outcome.failed.len()), (1, 1));
         assert!(world.cloud.objects().is_empty());
@@ -250,7 +251,7 @@ fn a_delete_that_fails_keeps_what_it_needs_and_is_tried_again() {
         let world = World::new();
         let inner = thing("b", |i| i.within = Some(arn_of("fake/thing.a")));
         assert!(world.up(&graph(vec![thing("a", |_| {}), inner])).await.outcome.is_complete());
-        world.cloud.fault("delete b", 1, Fault::Refuse(ErrorKind::Conflict));
+        world.cloud.fault("delete b", 1, Fault::Refuse(ErrorKind::Permission));
         let run = world.down().await;
         assert_eq!(story(&run.events), ["start delete b", "fail delete b", "block delete a"]);
         assert_eq!(world.state().resources.len(), 2);
@@ -303,6 +304,26 @@ fn a_protected_kind_or_address_is_neither_removed_nor_replaced_nor_taken_down() 
 }
 
 #[test]
+fn what_is_protected_from_one_thing_may_be_done_the_other() {
+    paused(async {
+        for (only, name) in [(Would::Destroy, "fake/thing"), (Would::Replace, "fake/thing.a")] {
+            let world = World::new();
+            let protect = |graph: Graph| graph.protecting([only.protecting(name)].into());
+            assert!(world.up(&protect(graph(vec![thing("a", |_| {})]))).await.outcome.is_complete());
+            let replaced = world.plan(&protect(graph(vec![thing("a", |i| i.name = "other".to_owned())]))).await;
+            let removed = world.plan(&protect(graph(vec![]))).await;
+            let refused = |plan: &Result<_, Vec<PlanError>>| {
+                plan.as_ref()
+                    .err()
+                    .is_some_and(|wrong| matches!(&wrong[..], [PlanError::Protected { would, .. }] if *would == only))
+            };
+            assert_eq!((refused(&replaced), refused(&removed)), (only == Would::Replace, only == Would::Destroy));
+            assert_eq!((replaced.is_ok(), removed.is_ok()), (only == Would::Destroy, only == Would::Replace));
+        }
+    });
+}
+
+#[test]
 fn what_state_protects_is_not_taken_down_unless_it_is_gone() {
     paused(async {
         let world = World::new();
@@ -317,7 +338,7 @@ fn what_state_protects_is_not_taken_down_unless_it_is_gone() {
         store.append(vec![pinfra_engine::state::Entry::Stack { place, protected }]).unwrap();
         store.close().unwrap();
         let wrong = world.plan_destroy().await.unwrap_err();
-        assert!(matches!(&wrong[..], [PlanError::Protected { would: "destroy", .. }]), "{wrong:?}");
+        assert!(matches!(&wrong[..], [PlanError::Protected { would: Would::Destroy, .. }]), "{wrong:?}");
         let (id, _) = world.cloud.object("fake/thing.a").unwrap();
         world.cloud.remove(&id);
         assert!(world.down().await.outcome.is_complete());

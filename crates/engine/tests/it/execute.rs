@@ -147,9 +147,7 @@ fn a_create_whose_answer_was_lost_is_found_and_not_made_twice() {
             let (world, file) = (World::new(), graph([node]));
             world.cloud.fault("create", 1, Fault::LoseAnswer);
             let run = world.up(&file).await;
-            assert_eq!(run.after.resources.values().next().unwrap().status, Status::Begun);
-            let run = world.up(&file).await;
-            assert_eq!(story(&run.events), ["start update a", "end update a"]);
+            assert_eq!(story(&run.events), ["start create a", "end create a"]);
             assert_eq!(world.cloud.calls("create"), 1);
             assert_converged(&world, &file).await;
         }
@@ -161,8 +159,8 @@ fn a_create_that_refers_to_others_is_found_too() {
     paused(async {
         let world = World::new();
         let file = graph([thing("a", |_| {}), item("b", |i| i.uses = vec![arn_of("fake/thing.a")])]);
-        world.cloud.fault("create b", 1, Fault::LoseAnswer);
-        world.up(&file).await;
+        world.cloud.fault("create b", 1, Fault::ParkAnswer);
+        world.up_killed_at_park(&file).await;
         assert!(world.up(&file).await.outcome.is_complete());
         assert_eq!(world.cloud.calls("create b"), 1);
         assert_converged(&world, &file).await;
@@ -174,8 +172,8 @@ fn what_an_interrupted_create_made_is_found_under_its_old_name() {
     paused(async {
         let world = World::new();
         let named = |name: &'static str| graph([thing("a", |i| i.name = name.to_owned())]);
-        world.cloud.fault("create", 1, Fault::LoseAnswer);
-        world.up(&named("old")).await;
+        world.cloud.fault("create", 1, Fault::ParkAnswer);
+        world.up_killed_at_park(&named("old")).await;
         let run = world.up(&named("new")).await;
         assert_eq!(story(&run.events), ["start delete a", "end delete a", "start create a", "end create a"]);
         assert_converged(&world, &named("new")).await;
@@ -186,8 +184,8 @@ fn what_an_interrupted_create_made_is_found_under_its_old_name() {
 fn what_an_interrupted_create_made_is_taken_down_although_the_file_is_gone() {
     paused(async {
         let world = World::new();
-        world.cloud.fault("create", 1, Fault::LoseAnswer);
-        world.up(&graph([thing("a", |i| i.password = Some("hunter2".to_owned()))])).await;
+        world.cloud.fault("create", 1, Fault::ParkAnswer);
+        world.up_killed_at_park(&graph([thing("a", |i| i.password = Some("hunter2".to_owned()))])).await;
         assert_eq!(world.cloud.objects().len(), 1);
         assert!(world.down().await.outcome.is_complete());
         assert_empty(&world);
@@ -223,12 +221,12 @@ fn a_half_made_object_stays_in_state_and_is_finished() {
     paused(async {
         let world = World::new();
         let file = graph([thing("a", |_| {})]);
-        world.cloud.fault("settle", 1, Fault::Refuse(ErrorKind::Timeout));
+        world.cloud.fault("settle", 1, Fault::Refuse(ErrorKind::Other));
         let run = world.up(&file).await;
         assert!(matches!(run.after.resources[&address("fake/thing.a")].status, Status::Tainted { .. }));
         let run = world.up(&file).await;
         assert_eq!(run.plan.steps[0].action, Action::Update);
-        assert_eq!(run.plan.steps[0].reason, "it is half-made: settle: `a` was refused");
+        assert_eq!(run.plan.steps[0].reason, "it is half-made, and is finished: settle: `a` was refused");
         assert_eq!(world.cloud.calls("update"), 0);
         assert_converged(&world, &file).await;
     });

@@ -4,9 +4,11 @@
 
 mod destroy;
 mod drift;
+mod endings;
 mod execute;
 mod judgement;
 mod properties;
+mod recorded;
 mod scale;
 mod secrets;
 mod state_format;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use pinfra_engine::resource::{Field, KindInfo};
-use pinfra_engine::state::replay;
+use pinfra_engine::state::{read_snapshot, replay};
 use pinfra_engine::testing::Fault;
 use pinfra_engine::value::{Reference, resolve};
-use pinfra_engine::{Action, Address, ErrorKind, Event, Graph, OnChange, State};
+use pinfra_engine::{Action, Address, ErrorKind, Event, Graph, OnChange};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -237,7 +237,7 @@ proptest! {
             world.run(plan, false).await;
             let Ok(journal) = fs::read_to_string(world.folder.path().join("journal.ndjson")) else { return };
             let snapshot = fs::read(world.folder.path().join("state.json")).unwrap();
-            let start: State = serde_json::from_slice(&snapshot).unwrap();
+            let start = read_snapshot(&snapshot).unwrap();
             for end in (0..=journal.len()).filter(|end| journal.is_char_boundary(*end)) {
                 replay(start.clone(), &journal[..end]).unwrap();
             }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
-use pinfra_engine::state::Status;
+use pinfra_engine::state::{FolderShelf, Status};
 use pinfra_engine::testing::{FakeCloud, Inputs, Object, node};
 use pinfra_engine::value::resolve;
 use pinfra_engine::{
@@ -21,6 +22,7 @@ pub(crate) struct World {
     pub(crate) width: usize,
     pub(crate) stop: CancellationToken,
     pub(crate) leave: CancellationToken,
+    pub(crate) detach: bool,
 }
 
 /// What one run did.
@@ -46,15 +48,20 @@ impl World {
             width: 4,
             stop: CancellationToken::new(),
             leave: CancellationToken::new(),
+            detach: false,
         }
     }
 
     pub(crate) fn store(&self) -> StateStore {
-        StateStore::open(Lock::take(self.folder.path(), "test").unwrap(), "stack").unwrap()
+        StateStore::open(Lock::take(Arc::new(self.shelf()), "test").unwrap(), "stack").unwrap()
     }
 
     pub(crate) fn state(&self) -> State {
-        StateStore::load(self.folder.path()).unwrap().unwrap_or_else(|| State::new("stack", "none"))
+        StateStore::load(&self.shelf(), "stack").unwrap().unwrap_or_else(|| State::new("stack", "none"))
+    }
+
+    fn shelf(&self) -> FolderShelf {
+        FolderShelf::new(self.folder.path())
     }
 
     /// What `up` would do.
@@ -93,7 +100,8 @@ impl World {
         let mut store = self.store();
         let before = store.state().clone();
         let (sender, mut inbox) = unbounded_channel();
-        let options = Options { width: self.width, stop: self.stop.clone(), leave: self.leave.clone(), events: sender };
+        let (stop, leave) = (self.stop.clone(), self.leave.clone());
+        let options = Options { width: self.width, stop, leave, detach: self.detach, events: sender };
         let outcome = execute(&plan, &self.cloud.catalog(), &mut store, &options).await.unwrap();
         let mut events = Vec::new();
         while let Ok(event) = inbox.try_recv() {
@@ -145,7 +153,8 @@ pub(crate) fn story(events: &[Event]) -> Vec<String> {
             Event::Done { address, action, .. } => Some(format!("end {} {}", name(action), address.name())),
             Event::Failed { address, action, .. } => Some(format!("fail {} {}", name(action), address.name())),
             Event::Blocked { address, action, .. } => Some(format!("block {} {}", name(action), address.name())),
-            Event::Named { .. } | Event::Waiting { .. } | Event::Stopping => None,
+            Event::Parked { address, action, .. } => Some(format!("park {} {}", name(action), address.name())),
+            Event::Named { .. } | Event::Waiting { .. } | Event::Stopping | Event::Halted { .. } => None,
         })
         .collect()
 }

@@ -149,7 +149,7 @@ pub(crate) fn effective(known: &Known, configs: &BTreeMap<String, String>, spec:
     if let Some(value) = configs.get(known.name) {
         return (value.clone(), Source::Topic);
     }
-    // A configuration that says what this broker does not do, or no number, counts as if it said nothing.
+    // Such a configuration is refused when it is made; one of an earlier version counts as if it said nothing.
     if let Some(value) = server_value(known, spec).filter(|value| allowed(known, value)) {
         return (value, Source::Cluster);
     }
@@ -194,6 +194,13 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), Refused> {
         return Err(Refused::new(ResponseError::InvalidConfig, message));
     }
     Ok(())
+}
+
+/// The bounds within which brokers act by this property of a server, where `value` is a number outside of them.
+pub(crate) fn out_of_bounds(server_property: &str, value: &str) -> Option<(i64, i64)> {
+    let known = TOPIC_CONFIGS.iter().find(|known| known.server == server_property)?;
+    let Rule::Within(low, high) = known.rule else { return None };
+    (!allowed(known, value)).then_some((low, high))
 }
 
 fn allowed(known: &Known, value: &str) -> bool {

@@ -17,7 +17,7 @@
 mod certificates;
 mod cluster;
 mod clusters;
-mod configs;
+pub(crate) mod configs;
 mod error;
 mod gate;
 mod groups;

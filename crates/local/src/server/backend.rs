@@ -80,7 +80,11 @@ impl Backend for Dispatch {
                 access_key: "",
                 request_id: &call.request_id,
             };
-            match self.answer(asked, &request).await {
+            let answered = match self.route(service, model, &request) {
+                Ok(routed) => self.answer(asked, routed, &request).await,
+                Err(error) => Err(error),
+            };
+            match answered {
                 Ok(response) => Ok(response),
                 // The service itself refuses what the role may not do, so the API's mappings see it as any other refusal. A
                 // role that cannot be assumed has failed the call above.

@@ -16,9 +16,12 @@ use super::authorise;
 use super::counts::Counter;
 use super::services::Services;
 use crate::credentials::{ACCOUNT, Credentials, Identity};
+use crate::faults::{Rates, Stale};
 use crate::services::{Call, Service};
+use crate::settings::Settings;
 use crate::wire::error::ApiError;
 use crate::wire::model::Model;
+use crate::wire::request::Routed;
 use crate::wire::sigv4::{self, Fault, SigningKeys};
 use crate::wire::{answer, request as wire_request, validate};
 
@@ -37,16 +40,20 @@ pub(super) struct Dispatch {
     pub(super) credentials: Arc<Credentials>,
     pub(super) services: Services,
     pub(super) counter: Counter,
+    rates: Option<Rates>,
+    stale: Option<Stale>,
     signing_keys: SigningKeys,
     calls: TaskTracker,
 }
 
 impl Dispatch {
-    pub(super) fn new(credentials: Arc<Credentials>, services: Services) -> Dispatch {
+    pub(super) fn new(credentials: Arc<Credentials>, services: Services, settings: &Settings) -> Dispatch {
         Dispatch {
             credentials,
             services,
             counter: Counter::default(),
+            rates: settings.rates.then(Rates::default),
+            stale: Some(settings.stale).filter(|lasts| !lasts.is_zero()).map(Stale::new),
             signing_keys: SigningKeys::default(),
             calls: TaskTracker::new(),
         }
@@ -67,18 +74,33 @@ impl Dispatch {
         if self.credentials.expired(identity) { Err(Fault::ExpiredToken) } else { Ok(()) }
     }
 
+    /// Finds the operation of a request, and counts it.
+    pub(super) fn route(
+        &self,
+        service: &'static str,
+        model: &'static Model,
+        request: &wire_request::Request<'_>,
+    ) -> Result<Routed<'static>, ApiError> {
+        let routed = wire_request::route(service, model, request)?;
+        self.counter.count(service, &routed.operation.name, routed.operation.mutating);
+        Ok(routed)
+    }
+
     /// Answers a request.
     pub(super) async fn answer(
         &self,
         asked: Asked<'_>,
+        routed: Routed<'static>,
         request: &wire_request::Request<'_>,
     ) -> Result<Response<Bytes>, ApiError> {
         let Asked { service, model, .. } = asked;
-        let routed = wire_request::route(service, model, request)?;
         let operation = routed.operation;
-        self.counter.count(service, &operation.name, operation.mutating);
         let input = wire_request::read(model, &routed, request)?;
         validate::validate(model, operation, &input)?;
+
+        if let Some(rates) = &self.rates {
+            rates.take(service, &operation.name, operation.mutating, asked.region, &input)?;
+        }
 
         let call = Call {
             operation: operation.name.clone(),
@@ -92,7 +114,20 @@ impl Dispatch {
             return Err(ApiError::unknown_operation(service, &call.operation));
         };
         authorise::check(&self.services, service, model.protocol, &call, &input, request)?;
-        let output = self.call(target, call, input).await?;
+        let output = match &self.stale {
+            None => self.call(target, call, input).await?,
+            Some(stale) if operation.mutating => {
+                let output = self.call(target, call, input.clone()).await?;
+                stale.made(service, &operation.name, &input, &output);
+                output
+            }
+            Some(stale) => {
+                stale.seen(service, &input)?;
+                let mut output = self.call(target, call, input).await?;
+                stale.leave_out(service, &mut output);
+                output
+            }
+        };
         answer::success(model, operation, &output, asked.request_id).map_err(|misfit| ApiError::internal(&misfit))
     }
 

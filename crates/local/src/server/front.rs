@@ -7,14 +7,13 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,14 +24,17 @@ use super::counts::RequestCounts;
 use super::dispatch::{Asked, Dispatch};
 use super::folder::Status;
 use super::loopback::{Host, host_of};
-use super::s3_signs::{Signs, is_s3};
+use super::peer::Peer;
+use super::s3_signs::{Signs, access_key, is_s3};
 use super::services::Services;
-use super::{StartError, admin};
+use super::trouble::{Answered, HungUp, Trouble};
+use super::{StartError, admin, body};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Identity};
 use crate::execute_api::backend::Backend;
 use crate::execute_api::{self, BodyFault, ExecuteApi};
-use crate::services::s3::operation_of;
+use crate::faults::{Called, Faults};
+use crate::services::s3::{error_code, operation_of};
 use crate::settings::Settings;
 use crate::wire::error::ApiError;
 use crate::wire::model::{Model, Protocol};
@@ -42,12 +44,6 @@ use crate::wire::{answer, auth, catalogue, request as wire_request};
 /// The body of an answer: bytes at once, or a stream from S3.
 pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
-/// A client that sends its body slower than this is cut off.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What of a refused request's body is read and thrown away, so that the client gets to read the refusal.
-const DRAINED: usize = 1024 * 1024;
-
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Everything that requests share.
@@ -56,6 +52,7 @@ pub(super) struct Front {
     clock: Clock,
     dispatch: Arc<Dispatch>,
     apis: ExecuteApi,
+    trouble: Trouble,
     status: Status,
     stop_requested: CancellationToken,
     /// Let go when the last request is done, and not before.
@@ -83,7 +80,7 @@ impl Front {
         let credentials = Arc::new(Credentials::open(&settings.data_dir, clock.clone())?);
         let endpoint = format!("http://127.0.0.1:{port}");
         let services = Services::open(&settings, &clock, &credentials, &endpoint)?;
-        let dispatch = Arc::new(Dispatch::new(credentials, services));
+        let dispatch = Arc::new(Dispatch::new(credentials, services, &settings));
         let backend = Arc::clone(&dispatch) as Arc<dyn Backend>;
         let apis = ExecuteApi::new(&settings.data_dir, clock.clone(), backend);
         let status = Status {
@@ -94,7 +91,9 @@ impl Front {
             started_at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
             token: hex::encode(rand::random::<[u8; 32]>()),
         };
-        Ok(Front { settings, clock, dispatch, apis, status, stop_requested: CancellationToken::new(), _lock: lock })
+        let trouble = Trouble::new(settings.latency);
+        let stop_requested = CancellationToken::new();
+        Ok(Front { settings, clock, dispatch, apis, trouble, status, stop_requested, _lock: lock })
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -129,6 +128,10 @@ impl Front {
         self.dispatch.counter.snapshot()
     }
 
+    pub(super) fn faults(&self) -> &Faults {
+        &self.trouble.faults
+    }
+
     pub(super) fn stop_requested(&self) -> &CancellationToken {
         &self.stop_requested
     }
@@ -138,62 +141,102 @@ impl Front {
         self.dispatch.finish().await;
     }
 
-    /// Answers any request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers any request, unless a rule hangs up.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Result<Response<Body>, HungUp> {
         let host = host_of(request.uri(), request.headers());
         if host == Host::Foreign {
             let message = "the local cloud answers only to the hosts 127.0.0.1, localhost and [::1]";
             let refused = Refused { model: None, error: ApiError::new("AccessDenied", message).with_status(403) };
-            return whole(refused.response(&Uuid::new_v4().to_string()));
+            return Ok(whole(refused.response(&Uuid::new_v4().to_string())));
         }
         // Under `<bucket>.localhost` the same path is an object's.
         if host == Host::Itself && request.uri().path().starts_with("/_pinfra/") {
-            return whole(admin::answer(&request, &self.status, &self.counts(), &self.stop_requested));
+            let admin = admin::Admin {
+                status: &self.status,
+                counts: self.counts(),
+                stop: &self.stop_requested,
+                faults: &self.trouble.faults,
+            };
+            return Ok(whole(admin.answer(request).await));
         }
         if is_api_call(&request) {
-            return self.deployed_api(request).await;
+            return Ok(self.deployed_api(request).await);
         }
         if is_s3(&signs_of(&request)) {
-            return self.s3(request).await;
+            return self.s3(request, peer).await;
         }
         let request_id = Uuid::new_v4().to_string();
-        match self.api(request, &request_id).await {
-            Ok(response) => whole(response),
-            Err(refused) => whole(refused.response(&request_id)),
+        let (parts, body) = request.into_parts();
+        match self.admit(&parts, body).await {
+            Ok((addressed, body)) => self.api(&addressed, &view(&parts, &body), &request_id, peer).await,
+            Err(refused) => Ok(whole(refused.response(&request_id))),
         }
     }
 
-    async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn s3(&self, request: Request<Incoming>, peer: &Peer) -> Result<Response<Body>, HungUp> {
         let operation = operation_of(&request);
         self.dispatch.counter.count("s3", operation.name, operation.mutates);
-        let mut response = self.dispatch.services.s3.handle(request).await;
-        // S3 has a name of its own for it; clients that look for the common one find it as well.
-        if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
-            response.headers_mut().insert(answer::REQUEST_ID, request_id);
-        }
-        response.map(|body| body.map_err(Into::into).boxed_unsync())
+        let s3 = &self.dispatch.services.s3;
+        // Its signature is checked by `s3s`, later; whose name it bears is enough to say which rules concern it.
+        let key = access_key(&signs_of(&request)).and_then(|key| self.dispatch.credentials.lookup(key));
+        let Some(caller) = key else { return Ok(s3_answer(s3.handle(request).await).response) };
+        let called = Called {
+            service: "s3",
+            operation: operation.name,
+            mutating: operation.mutates,
+            role: role_of(&caller.principal_arn),
+        };
+        let answer = |planned: Option<ApiError>| async move {
+            let Some(error) = planned else { return s3_answer(s3.handle(request).await) };
+            let path = request.uri().path().to_owned();
+            body::discard(request.into_body()).await;
+            s3_answer(s3.refuse(&error, &path))
+        };
+        self.trouble.play(&called, peer, answer).await
     }
 
-    /// A request to a service with an API model.
-    async fn api(&self, request: Request<Incoming>, request_id: &str) -> Result<Response<Bytes>, Refused> {
-        let (parts, body) = request.into_parts();
-        let head = view(&parts, &[]);
-        let addressed = match self.address(&head) {
+    /// Reads a request to a service with an API model, and finds out whether its sender is who it says.
+    async fn admit<'a>(&self, parts: &'a Parts, body: Incoming) -> Result<(Addressed<'a>, Bytes), Refused> {
+        let addressed = match self.address(&view(parts, &[])) {
             Ok(addressed) => addressed,
             Err(refused) => {
-                drain(body).await;
+                body::drain(body).await;
                 return Err(refused);
             }
         };
         let model = addressed.model;
         let refuse = |error: ApiError| Refused { model: Some(model), error };
-
-        let body = read_body(&parts, body, body_limit(addressed.service)).await.map_err(refuse)?;
-        let full = view(&parts, &body);
-        let Addressed { service, claim, identity, .. } = &addressed;
+        let body = body::read(parts, body, body::limit(addressed.service)).await.map_err(refuse)?;
         self.dispatch
-            .authenticate(claim, identity, &full)
+            .authenticate(&addressed.claim, &addressed.identity, &view(parts, &body))
             .map_err(|fault| refuse(auth::refusal(&fault, model.protocol)))?;
+        Ok((addressed, body))
+    }
+
+    /// Answers a request whose sender is known.
+    async fn api(
+        &self,
+        addressed: &Addressed<'_>,
+        request: &wire_request::Request<'_>,
+        request_id: &str,
+        peer: &Peer,
+    ) -> Result<Response<Body>, HungUp> {
+        let Addressed { service, model, claim, identity } = addressed;
+        let (service, model) = (*service, *model);
+        let refuse = |error: ApiError| Answered {
+            response: whole(answer::refusal(Some(model), &error, request_id)),
+            code: Some(error.code),
+        };
+        let routed = match self.dispatch.route(service, model, request) {
+            Ok(routed) => routed,
+            Err(error) => return Ok(refuse(error).response),
+        };
+        let called = Called {
+            service,
+            operation: &routed.operation.name,
+            mutating: routed.operation.mutating,
+            role: role_of(&identity.principal_arn),
+        };
         let asked = Asked {
             service,
             model,
@@ -202,13 +245,22 @@ impl Front {
             access_key: claim.access_key(),
             request_id,
         };
-        self.dispatch.answer(asked, &full).await.map_err(refuse)
+        let answer = |planned: Option<ApiError>| async move {
+            if let Some(error) = planned {
+                return refuse(error);
+            }
+            match self.dispatch.answer(asked, routed, request).await {
+                Ok(response) => Answered { response: whole(response), code: None },
+                Err(error) => refuse(error),
+            }
+        };
+        self.trouble.play(&called, peer, answer).await
     }
 
     /// A call of a deployed API, which need not be signed.
     async fn deployed_api(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts, body, execute_api::MAX_BODY).await.map_err(|error| match error.status {
+        let body = body::read(&parts, body, execute_api::MAX_BODY).await.map_err(|error| match error.status {
             Some(413) => BodyFault::TooLarge,
             Some(408) => BodyFault::TooSlow,
             _ => BodyFault::Broken,
@@ -244,6 +296,20 @@ impl Refused {
     }
 }
 
+/// The role whose session this is; `None` for a user.
+fn role_of(principal: &str) -> Option<&str> {
+    principal.split_once(":assumed-role/")?.1.split('/').next()
+}
+
+fn s3_answer(mut response: Response<s3s::Body>) -> Answered {
+    // S3 has a name of its own for it; clients that look for the common one find it as well.
+    if let Some(request_id) = response.headers().get("x-amz-request-id").cloned() {
+        response.headers_mut().insert(answer::REQUEST_ID, request_id);
+    }
+    let code = error_code(&response);
+    Answered { response: response.map(|body| body.map_err(Into::into).boxed_unsync()), code }
+}
+
 /// Names the service and, where the head tells, the operation that was asked of it.
 fn unknown_service(service: &str, head: &wire_request::Request<'_>) -> ApiError {
     let operation = head.header("x-amz-target").and_then(|target| target.rsplit('.').next());
@@ -275,46 +341,6 @@ fn view<'a>(parts: &'a Parts, body: &'a [u8]) -> wire_request::Request<'a> {
         headers: &parts.headers,
         body,
     }
-}
-
-/// Kinesis takes 10 MiB of data in a call, which base64 makes 14; API Gateway takes API definitions of 6 MB.
-fn body_limit(service: &str) -> usize {
-    const MIB: usize = 1024 * 1024;
-    match service {
-        "kinesis" => 16 * MIB,
-        "apigateway" => 7 * MIB,
-        _ => MIB,
-    }
-}
-
-async fn read_body(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the body of the request is larger than {limit} bytes");
-        ApiError::new("RequestEntityTooLargeException", message).with_status(413)
-    };
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        drain(body).await;
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            let message = format!("the body of the request did not arrive: {error}");
-            Err(ApiError::new("IncompleteBody", message))
-        }
-        Err(_) => {
-            let message = "the body of the request did not arrive in time";
-            Err(ApiError::new("RequestTimeout", message).with_status(408))
-        }
-    }
-}
-
-async fn drain(body: Incoming) {
-    let mut body = Limited::new(body, DRAINED);
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _in_time = tokio::time::timeout(Duration::from_secs(2), all).await;
 }
 
 fn whole(response: Response<Bytes>) -> Response<Body> {

@@ -36,6 +36,19 @@ pub(super) fn is_s3(signs: &Signs<'_>) -> bool {
     !another
 }
 
+/// The access key of a signature of either version, in the header or in the query. Nobody has checked it yet.
+pub(super) fn access_key<'a>(signs: &Signs<'a>) -> Option<&'a str> {
+    let found = match signs.authorization {
+        Some(header) => header.split_once("Credential=").map(|(_, rest)| rest).or_else(|| header.strip_prefix("AWS ")),
+        None => ["X-Amz-Credential=", "AWSAccessKeyId="]
+            .iter()
+            .find_map(|name| signs.query.split('&').find_map(|pair| pair.strip_prefix(name))),
+    };
+    let key = found?;
+    let end = key.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(key.len());
+    Some(&key[..end])
+}
+
 /// The service in `Credential=<key>/<date>/<region>/<service>/aws4_request`.
 fn scope_service(text: &str) -> Option<&str> {
     let (before, _) = text.split_once("/aws4_request")?;
@@ -63,6 +76,21 @@ mod tests {
         assert!(is_s3(&Signs { query: presigned, ..signs(&Method::GET) }));
         let presigned = presigned.replace("%2Fs3%2F", "%2Fsts%2F");
         assert!(!is_s3(&Signs { query: &presigned, ..signs(&Method::GET) }));
+    }
+
+    #[test]
+    fn the_key_stands_in_the_header_or_in_the_query() {
+        let header = |authorization| access_key(&Signs { authorization: Some(authorization), ..signs(&Method::GET) });
+        assert_eq!(
+            header("AWS4-HMAC-SHA256 Credential=AKIA1/20150830/r/s3/aws4_request, SignedHeaders=h"),
+            Some("AKIA1")
+        );
+        assert_eq!(header("AWS AKIA2:signature"), Some("AKIA2"));
+        assert_eq!(header("Bearer x"), None);
+        let query = |query| access_key(&Signs { query, ..signs(&Method::GET) });
+        assert_eq!(query("a=b&X-Amz-Credential=ASIA3%2F20150830"), Some("ASIA3"));
+        assert_eq!(query("Signature=s&AWSAccessKeyId=AKIA4&Expires=1"), Some("AKIA4"));
+        assert_eq!(query("prefix=x"), None);
     }
 
     #[test]

@@ -156,6 +156,9 @@ pub(crate) fn refusal(model: Option<&Model>, error: &ApiError, request_id: &str)
         Protocol::Json(_) => json_error(Some(code), modelled.map(|(structure, _)| structure), error),
         Protocol::RestJson => {
             put(&mut response, ERROR_TYPE, code);
+            for (name, text) in error_headers(modelled.map(|(structure, _)| structure), error) {
+                put(&mut response, name, text);
+            }
             json_error(None, modelled.map(|(structure, _)| structure), error)
         }
         Protocol::Query => query_error(model, code, status, error, request_id),
@@ -171,6 +174,16 @@ pub(crate) fn refusal(model: Option<&Model>, error: &ApiError, request_id: &str)
     };
     *response.body_mut() = body.into();
     response
+}
+
+/// The members of an error that its model has in headers, such as `Retry-After`.
+fn error_headers<'a>(structure: Option<&Structure>, error: &'a ApiError) -> Vec<(HeaderName, &'a str)> {
+    let member_of = |name: &str| structure?.member(name).filter(|member| member.location == Location::Header);
+    let fields = error.fields.iter();
+    let header = |(name, value): (&String, &'a Value)| {
+        Some((HeaderName::try_from(member_of(name)?.wire_name.as_str()).ok()?, value.as_str()?))
+    };
+    fields.filter_map(header).collect()
 }
 
 fn is_xml(protocol: Protocol) -> bool {
@@ -196,6 +209,9 @@ fn json_error(code: Option<&str>, structure: Option<&Structure>, error: &ApiErro
     entry(message.map_or("message", |member| &member.wire_name), &Value::from(error.message.as_str()));
     for (name, value) in error.fields.iter() {
         let member = members.iter().find(|member| member.name == *name);
+        if member.is_some_and(|member| member.location == Location::Header) {
+            continue;
+        }
         entry(member.map_or(name.as_str(), |member| &member.wire_name), value);
     }
     body.push(b'}');

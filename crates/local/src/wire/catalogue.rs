@@ -42,6 +42,11 @@ pub(crate) fn service(signing_name: &str) -> Option<(&'static str, &'static Mode
     Some((entry.signing_name, model))
 }
 
+/// The signing names of all services that have a model.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|entry| entry.signing_name)
+}
+
 /// The service whose model has this `X-Amz-Target`; for requests that carry no signature to tell.
 pub(crate) fn service_of_target(target: &str) -> Option<(&'static str, &'static Model)> {
     let (prefix, _) = target.rsplit_once('.')?;

@@ -61,8 +61,11 @@ pub(crate) fn clean(
         let bytes = &block.bytes[from..part.to];
         from = part.to;
         // Each line has its end, so there is nothing behind the last one.
-        let lines = bytes.strip_suffix(b"\n").map(|bytes| bytes.split(|byte| *byte == b'\n'));
-        records.extend(lines.into_iter().flatten());
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            records.push(&bytes[begin..end]);
+            begin = end + 1;
+        }
         let mut lines = (records.len() - first) as u64;
         if let Some(reason) = part.broken {
             // It stands for the lines that cannot be told.

@@ -136,7 +136,7 @@ mod tests {
         let url = Url::parse("s3://lake/tables/batch/t").unwrap();
         let read = async |meanwhile: Option<&'static str>| {
             store.put(&key, "1\n2\n".into()).await.unwrap();
-            let mut listing = Listing::new(store.clone(), "t", HashMap::new());
+            let mut listing = Listing::new(store.clone(), "t", HashMap::new()).await.unwrap();
             let first = listing.next().await.unwrap().unwrap();
             if let Some(lines) = meanwhile {
                 store.put(&key, lines.into()).await.unwrap();

@@ -1,8 +1,9 @@
 //! The objects of a topic that hold what was not read yet.
 //!
-//! An object is named `topics/<topic>/<folders>/<topic>+<partition>+<first offset>.json`, or `.json.gz`. What has one name
-//! up to the offset is a *chain*: the sink writes its objects one after the other, in the order of their offsets. With the
-//! default partitioner a partition is one chain; with folders by time or by a field, each folder has one for each
+//! An object is named `topics/<topic>/<folders>/<topic>+<partition>+<first offset>.json`, or `.json.gz`. Of a sink that was
+//! made again, for offsets that may begin at 0 again, it is `topics/generation=<n>/<topic>/…`. What has one name up to the
+//! offset is a *chain*: the sink writes its objects one after the other, in the order of their offsets. With the default
+//! partitioner a partition is one chain in each generation; with folders by time or by a field, each folder has one for each
 //! partition. Offsets have ten digits, so a chain's objects stand together in a listing and in their order.
 //!
 //! Nothing is known of a chain but where its reading ended ([`Reached`]): an object and the lines read in it. The listing
@@ -22,6 +23,9 @@ use crate::cleaner::error::TableError;
 
 /// The folder of the bucket in which the sink stores topics.
 const FOLDER: &str = "topics";
+
+/// What the folder of a later generation begins with.
+const GENERATION: &str = "generation=";
 
 /// Offsets in names are filled up with zeros to so many digits.
 const DIGITS: usize = 10;
@@ -56,6 +60,10 @@ pub(crate) struct Listing {
     store: Arc<dyn ObjectStore>,
     topic: String,
     known: HashMap<String, Reached>,
+    /// The generation that is listed: empty for the first, else `generation=<n>/`.
+    generation: String,
+    /// Those to come, the next one last.
+    later: Vec<String>,
     pages: BoxStream<'static, object_store::Result<ObjectMeta>>,
     /// An object that was looked at and is to come once more.
     first: Option<Object>,
@@ -67,9 +75,24 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Of a topic of which so much is known.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, topic: &str, known: HashMap<String, Reached>) -> Listing {
+    pub(crate) async fn new(
+        store: Arc<dyn ObjectStore>,
+        topic: &str,
+        known: HashMap<String, Reached>,
+    ) -> Result<Listing, TableError> {
+        let later = generations(&store).await?;
         let pages = store.list(Some(&Path::from_iter([FOLDER, topic])));
-        Listing { store, topic: topic.to_owned(), known, pages, first: None, passed: (String::new(), 0), strangers: 0 }
+        Ok(Listing {
+            store,
+            topic: topic.to_owned(),
+            known,
+            generation: String::new(),
+            later,
+            pages,
+            first: None,
+            passed: (String::new(), 0),
+            strangers: 0,
+        })
     }
 
     /// The same, with this object before the others.
@@ -82,20 +105,29 @@ impl Listing {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        while let Some(found) = self.pages.next().await {
+        loop {
+            let Some(found) = self.pages.next().await else {
+                let Some(generation) = self.later.pop() else { return Ok(None) };
+                self.generation = generation;
+                self.passed = (String::new(), 0);
+                self.pages = self.store.list(Some(&self.folder()));
+                continue;
+            };
             let found = found.map_err(|source| TableError::Object { doing: "listed", source })?;
-            let Some(Name { chain, first, gzip }) = Name::parse(&self.topic, found.location.as_ref()) else {
+            let key = found.location.as_ref();
+            let Some(Name { chain: within, first, gzip }) = Name::parse(&self.generation, &self.topic, key) else {
                 self.strangers += 1;
                 continue;
             };
+            let chain = format!("{}{within}", self.generation);
             let Some(first) = first else {
                 return Err(TableError::LongOffset { key: found.location.to_string() });
             };
             let mut read = 0;
-            if let Some(reached) = self.known.get(chain) {
+            if let Some(reached) = self.known.get(&chain) {
                 if first < reached.object {
-                    let (chain, object) = (chain.to_owned(), reached.object);
-                    self.pass(chain, object);
+                    let (within, object) = (within.to_owned(), reached.object);
+                    self.pass(within, object);
                     continue;
                 }
                 if first == reached.object {
@@ -109,7 +141,7 @@ impl Listing {
                 i128::from(found.last_modified.timestamp_millis()) * 1_000_000,
             );
             return Ok(Some(Object {
-                chain: chain.to_owned(),
+                chain,
                 key: found.location,
                 first,
                 size: found.size,
@@ -119,7 +151,11 @@ impl Listing {
                 read,
             }));
         }
-        Ok(None)
+    }
+
+    /// Where the objects of the topic are in this generation.
+    fn folder(&self) -> Path {
+        Path::from(format!("{FOLDER}/{}{}", self.generation, self.topic))
     }
 
     /// Counts an object that was read before, and leaps to the last one that was when there may be many.
@@ -132,11 +168,23 @@ impl Listing {
             return;
         }
         // Without its ending, the name of the last object sorts just before it.
-        let before = format!("{FOLDER}/{}/{}+{last:0DIGITS$}", self.topic, self.passed.0);
+        let before = format!("{}/{}+{last:0DIGITS$}", self.folder(), self.passed.0);
         if let Ok(before) = Path::parse(before) {
-            self.pages = self.store.list_with_offset(Some(&Path::from_iter([FOLDER, &self.topic])), &before);
+            self.pages = self.store.list_with_offset(Some(&self.folder()), &before);
         }
     }
+}
+
+/// The generations that there are besides the first, as what their keys begin with; the last one first.
+async fn generations(store: &Arc<dyn ObjectStore>) -> Result<Vec<String>, TableError> {
+    let listed = store.list_with_delimiter(Some(&Path::from(FOLDER))).await;
+    let listed = listed.map_err(|source| TableError::Object { doing: "listed", source })?;
+    let mut numbers: Vec<u32> = Vec::new();
+    for folder in &listed.common_prefixes {
+        numbers.extend(folder.filename().and_then(|name| name.strip_prefix(GENERATION)?.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers.into_iter().rev().map(|number| format!("{GENERATION}{number}/")).collect())
 }
 
 /// The folder of a topic, as people see it.
@@ -147,7 +195,7 @@ pub(crate) fn prefix(topic: &str) -> String {
 /// What an object's key says.
 #[derive(Debug, PartialEq, Eq)]
 struct Name<'a> {
-    /// Folders, topic and partition: `partition=0/pinterest.pin+0`.
+    /// Folders within the topic's, topic and partition: `partition=0/pinterest.pin+0`.
     chain: &'a str,
     /// `None` where it has more than ten digits.
     first: Option<i64>,
@@ -156,8 +204,9 @@ struct Name<'a> {
 
 impl<'a> Name<'a> {
     /// `None` for what the sink has not written.
-    fn parse(topic: &str, key: &'a str) -> Option<Name<'a>> {
-        let rest = key.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_prefix(topic)?.strip_prefix('/')?;
+    fn parse(generation: &str, topic: &str, key: &'a str) -> Option<Name<'a>> {
+        let rest = key.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_prefix(generation)?;
+        let rest = rest.strip_prefix(topic)?.strip_prefix('/')?;
         let (stem, gzip) = match rest.strip_suffix(".json.gz") {
             Some(stem) => (stem, true),
             None => (rest.strip_suffix(".json")?, false),
@@ -183,13 +232,17 @@ mod tests {
 
     #[test]
     fn names_of_every_partitioner_are_read() {
-        let name = |key| Name::parse("p.pin", key).map(|name| (name.chain, name.first, name.gzip));
+        let name = |key| Name::parse("", "p.pin", key).map(|name| (name.chain, name.first, name.gzip));
         let plain = "topics/p.pin/partition=3/p.pin+3+0000000162.json";
         assert_eq!(name(plain), Some(("partition=3/p.pin+3", Some(162), false)));
         let by_time = "topics/p.pin/year=2026/month=11/p.pin+0+0000000000.json.gz";
         assert_eq!(name(by_time), Some(("year=2026/month=11/p.pin+0", Some(0), true)));
         assert_eq!(name("topics/p.pin/p.pin+0+0000000007.json"), Some(("p.pin+0", Some(7), false)));
         assert_eq!(name("topics/p.pin/a+b/p.pin+0+10000000000.json"), Some(("a+b/p.pin+0", None, false)));
+        let later = "topics/generation=2/p.pin/partition=0/p.pin+0+0000000000.json";
+        assert_eq!(name(later), None);
+        let later = Name::parse("generation=2/", "p.pin", later);
+        assert_eq!(later, Some(Name { chain: "partition=0/p.pin+0", first: Some(0), gzip: false }));
         for key in [
             "topics/p.pin/partition=0/p.geo+0+0000000000.json",
             "topics/p.pin/partition=0/p.pin+0+0000000000.avro",
@@ -217,7 +270,7 @@ mod tests {
         store.put(&Path::from("topics/t/_note"), "x".into()).await.unwrap();
         let list = async |known: &[(&str, Reached)]| {
             let known = known.iter().map(|(chain, reached)| ((*chain).to_owned(), *reached)).collect();
-            let mut listing = Listing::new(store.clone(), "t", known);
+            let mut listing = Listing::new(store.clone(), "t", known).await.unwrap();
             let mut found = Vec::new();
             while let Some(object) = listing.next().await.unwrap() {
                 found.push((object.chain, object.first, object.read));
@@ -237,5 +290,17 @@ mod tests {
         let chain = |n| found.iter().filter(|(chain, ..)| *chain == format!("partition={n}/t+{n}")).collect::<Vec<_>>();
         assert_eq!((chain(0).len(), chain(2).len()), (0, 199));
         assert_eq!(chain(1), [&("partition=1/t+1".to_owned(), 1980, 7), &("partition=1/t+1".to_owned(), 1990, 0)]);
+
+        // Generations are chains of their own, in the order of their numbers.
+        for (generation, offset) in [(10, 0), (2, 0), (2, 500)] {
+            let key = format!("topics/generation={generation}/t/partition=0/t+0+{offset:010}.json");
+            store.put(&Path::parse(key).unwrap(), "{}\n".into()).await.unwrap();
+        }
+        store.put(&Path::from("topics/generation=x/t/partition=0/t+0+0000000000.json"), "{}\n".into()).await.unwrap();
+        let read = known.map(|(chain, _)| (chain, reached(1990, 1, 3)));
+        let (found, _) = list(&read).await;
+        let second = "generation=2/partition=0/t+0".to_owned();
+        let tenth = "generation=10/partition=0/t+0".to_owned();
+        assert_eq!(found, [(second.clone(), 0, 0), (second, 500, 0), (tenth, 0, 0)]);
     }
 }

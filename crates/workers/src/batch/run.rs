@@ -49,7 +49,7 @@ impl Run<'_> {
         let there = Ledger::open_if_there(self.lake, &url).await?;
         let known = there.as_ref().map(|ledger| Reached::of(ledger, self.topic)).unwrap_or_default();
         let unread = if self.options.full { HashMap::new() } else { known.clone() };
-        let mut listing = Listing::new(self.lake.store().clone(), self.topic, unread);
+        let mut listing = Listing::new(self.lake.store().clone(), self.topic, unread).await?;
         // A table is made with the first object, and nothing else is asked when there is no news.
         let Some(first) = listing.next().await? else {
             let prefix = objects::prefix(self.topic);

@@ -27,6 +27,7 @@ use url::Url;
 use super::entry::{BATCH_FIELD, Entry};
 use super::error::TableError;
 use super::history;
+use super::rows::FORM;
 use super::schema;
 use crate::lake::Lake;
 
@@ -117,10 +118,10 @@ impl Ledger {
         &self.url
     }
 
-    /// Names the table and its columns: another value means that nothing kept about it holds.
+    /// Names the table, its columns and how its rows are hashed: another value means that nothing kept about it holds.
     pub(crate) fn identity(&self) -> String {
         let id = self.table.snapshot().map(|state| state.metadata().id().to_owned()).unwrap_or_default();
-        format!("{id} {:?}", self.schema.fields())
+        format!("{id} {FORM} {:?}", self.schema.fields())
     }
 
     /// The table's columns, as its files have them.

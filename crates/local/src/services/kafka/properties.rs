@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::book::{Book, Revised};
 use super::errors::{invalid, unsupported};
 use super::property_table::{PROPERTIES, Takes};
+use crate::kafka::configs::out_of_bounds;
 use crate::wire::error::ApiError;
 
 /// Properties by name.
@@ -35,6 +36,9 @@ pub(super) fn checked(blob: &str) -> Result<Properties, ApiError> {
         check(*takes, value).map_err(|expected| refused(&format!("`{name}` must be {expected}, not `{value}`")))?;
         if let Some((_, only)) = HONOURED.iter().find(|(known, only)| known == name && only != value) {
             return Err(unsupported("serverProperties", &format!("`{name}={value}`, only `{only}`")));
+        }
+        if let Some((low, high)) = out_of_bounds(name, value) {
+            return Err(unsupported("serverProperties", &format!("`{name}={value}`, only from {low} to {high}")));
         }
     }
     Ok(properties)
@@ -117,6 +121,8 @@ mod tests {
             ("log.cleanup.policy=forget", "some of delete, compact"),
             ("log.cleaner.min.cleanable.ratio=2", "from 0 to 1"),
             ("log.cleanup.policy=compact,delete", "the local cloud does not have"),
+            ("message.max.bytes=100000000", "from 0 to 66060288"),
+            ("log.segment.bytes=2147483647", "from 14 to 1073741824"),
             ("no property", "`no property`"),
         ] {
             let error = check(wrong).unwrap_err();

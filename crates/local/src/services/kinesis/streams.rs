@@ -25,6 +25,8 @@ const KEYS: &str = "keys";
 const TOKEN_KEY: &str = "tokens";
 /// Of the 1,024 file descriptors that a process commonly may have, the rest is for connections.
 const OPEN_SEGMENTS: usize = 400;
+/// "CreateStream", API reference: no more than five streams in the state CREATING at any time.
+const MOST_BEING_MADE: usize = 5;
 
 /// Everything the operations work on.
 pub(super) struct Streams {
@@ -33,6 +35,8 @@ pub(super) struct Streams {
     pub(super) jobs: Sender<Job>,
     /// Whether shards refuse what is over their throughput.
     pub(super) limits: bool,
+    /// Whether the rates of the control plane are kept, the number of streams that are being made among them.
+    rates: bool,
     settle_millis: i64,
     store: Store,
     folder: PathBuf,
@@ -69,6 +73,7 @@ impl Streams {
             clock,
             jobs,
             limits: settings.limits,
+            rates: settings.rates,
             settle_millis: i64::try_from(settings.settle.as_millis()).unwrap_or(i64::MAX / 4),
             folder: folder.clone(),
             handles: FileHandles::new(OPEN_SEGMENTS),
@@ -154,6 +159,12 @@ impl Streams {
             let message = format!("Stream {name} under account {} already exists.", call.account);
             return Err(errors::in_use(message));
         }
+        if self.rates && self.being_made(&call.region, now) >= MOST_BEING_MADE {
+            let account = &call.account;
+            return Err(errors::limit_exceeded(format!(
+                "No more than {MOST_BEING_MADE} streams can be created simultaneously under account {account}."
+            )));
+        }
         let mut document = document(uuid::Uuid::new_v4().as_u128(), now)?;
         document.change = Some(Change { status: Status::Creating, until: now.saturating_add(self.settle_millis) });
         self.save(&document)?;
@@ -164,6 +175,11 @@ impl Streams {
         }
         self.insert(self.live(document, now));
         Ok(())
+    }
+
+    fn being_made(&self, region: &str, now: i64) -> usize {
+        let streams = self.in_region(region);
+        streams.iter().filter(|view| view.document.status(now) == Some(Status::Creating)).count()
     }
 
     /// Stores a change of a stream that is at rest; it is UPDATING for a while afterwards if `settles`.

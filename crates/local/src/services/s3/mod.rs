@@ -54,6 +54,7 @@ use super::TaggedResource;
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::store::StoreError;
+use crate::wire::error::ApiError;
 use blobs::Blobs;
 use index::{Index, Read};
 
@@ -61,6 +62,17 @@ pub use access::{SecretOfKey, Secrets};
 pub(crate) use inside::S3Refused;
 pub(crate) use intake::Source;
 pub use operation::{Operation, operation_of};
+
+/// The names of all operations that are here.
+pub(crate) fn operation_names() -> impl Iterator<Item = &'static str> {
+    table::names()
+}
+
+/// The code of an error in an answer, where it has one.
+pub(crate) fn error_code(answer: &http::Response<s3s::Body>) -> Option<String> {
+    let refuses = answer.status().is_client_error() || answer.status().is_server_error();
+    refuses.then(|| refusals::code_of(answer)).flatten()
+}
 
 /// Owner of every bucket and object, as listings show it. AWS shows a canonical id; there is one account here.
 const OWNER_ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -154,6 +166,12 @@ impl S3Front {
         };
         let answer = answer.unwrap_or_else(|error| refusals::internal(error.into()));
         refusals::complete(answer, &resource, &request_id)
+    }
+
+    /// Refuses a request without looking at it.
+    pub(crate) fn refuse(&self, error: &ApiError, resource: &str) -> http::Response<s3s::Body> {
+        let request_id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        refusals::complete(refusals::planned(error), resource, &request_id)
     }
 
     /// The buckets of a region that have tags.

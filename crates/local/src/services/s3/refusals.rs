@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use s3s::{Body, S3Error, S3ErrorCode, StdError};
 
+use crate::wire::error::ApiError;
+
 /// What an operation that is not there answers. It is named, never silently accepted.
 pub(super) fn unknown_operation(name: &str) -> Response<Body> {
     if name == super::operation::NONE {
@@ -20,6 +22,23 @@ pub(super) fn custom(code: &'static str, status: u16, message: &str) -> S3Error 
         error.set_status_code(status);
     }
     error
+}
+
+/// An error that somebody asked for. The status is that of the code, where S3 has it and nothing else is said.
+pub(super) fn planned(error: &ApiError) -> Response<Body> {
+    let code = S3ErrorCode::from_bytes(error.code.as_bytes());
+    let code = code.unwrap_or_else(|| S3ErrorCode::Custom(error.code.as_str().into()));
+    let status = error.status.and_then(|status| StatusCode::from_u16(status).ok()).or_else(|| code.status_code());
+    let mut refusal = S3Error::with_message(code, error.message.clone());
+    refusal.set_status_code(status.unwrap_or(StatusCode::BAD_REQUEST));
+    response(refusal)
+}
+
+/// The code in an answer that refuses; `None` where the answer has no body.
+pub(super) fn code_of(answer: &Response<Body>) -> Option<String> {
+    let body = answer.body().bytes()?;
+    let (_, rest) = std::str::from_utf8(&body).ok()?.split_once("<Code>")?;
+    Some(rest.split_once("</Code>")?.0.to_owned())
 }
 
 /// Something broke below the protocol.

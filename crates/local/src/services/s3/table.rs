@@ -19,7 +19,12 @@ pub(super) struct Handlers {
 
 /// Whether the operation is in the table.
 pub(super) fn has(operation: &str) -> bool {
-    INPUTS.iter().any(|input| input.strip_suffix("Input") == Some(operation))
+    names().any(|name| name == operation)
+}
+
+/// The operations of the table.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    INPUTS.iter().filter_map(|input| input.strip_suffix("Input"))
 }
 
 /// Writes `impl S3` by hand what `#[async_trait]` would expand to, so that the table is all there is to read.

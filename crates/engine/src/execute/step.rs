@@ -1,0 +1,181 @@
+//! One step: the calls that make, change or delete one object, and what is done when the cloud does not take one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::Report;
+use super::tries::Tries;
+use crate::diff::{Views, diff};
+use crate::plan::{Action, Step};
+use crate::resource::{Call, Found, Kind, LiveValue, OnChange, Owner};
+use crate::{CloudError, ErrorKind};
+
+/// When to look for what a create may have left whose answer was lost: searches by tag learn of new objects some seconds
+/// late (EC2 API reference, "Eventual consistency").
+const LOOKS: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+    Duration::from_millis(3_200),
+];
+
+/// How a step tells the loop what the cloud has called its object.
+pub(super) struct Naming {
+    pub(super) index: usize,
+    pub(super) reports: UnboundedSender<Report>,
+}
+
+impl Naming {
+    /// Returns once the name is on disk.
+    async fn named(&self, id: &str) -> Result<(), CloudError> {
+        let (written, is_written) = oneshot::channel();
+        let report = Report::Named { index: self.index, id: id.to_owned(), written };
+        let lost = || CloudError::new(ErrorKind::Other, "pinfra", "the run ended before the id could be recorded");
+        self.reports.send(report).map_err(|_| lost())?;
+        is_written.await.map_err(|_| lost())
+    }
+}
+
+/// Runs a step to its end and returns the outputs of its resource.
+pub(super) async fn run(
+    kind: &dyn Kind,
+    call: &Call,
+    step: &Step,
+    inputs: &Value,
+    naming: &Naming,
+) -> Result<Value, CloudError> {
+    match (step.action, &step.id) {
+        (Action::Create, _) => make(kind, call, step, inputs, naming).await,
+        (Action::Update | Action::Adopt, Some(id)) => {
+            let old = step.live.as_ref().unwrap_or(inputs);
+            finish(kind, call, id, Some(old.clone()), inputs).await
+        }
+        (Action::Delete, Some(id)) => delete(kind, call, id).await.map(|()| Value::Null),
+        (Action::Forget, _) => Ok(Value::Null),
+        (Action::Update | Action::Adopt | Action::Delete, None) => {
+            Err(CloudError::new(ErrorKind::Other, step.address.kind(), "the plan has no id for this step"))
+        }
+    }
+}
+
+async fn make(kind: &dyn Kind, call: &Call, step: &Step, inputs: &Value, naming: &Naming) -> Result<Value, CloudError> {
+    let mut tries = Tries::new(call);
+    loop {
+        let refused = match kind.create(call, inputs).await {
+            Ok(id) => {
+                naming.named(&id).await?;
+                return finish(kind, call, &id, None, inputs).await;
+            }
+            Err(refused) => refused,
+        };
+        // Before it is sent again: an answer that was lost may have left what is asked for.
+        match left_behind(kind, call, step, inputs, refused.kind).await? {
+            Some(Found { id, owner: Owner::Ours }) => {
+                naming.named(&id).await?;
+                return take_over(kind, call, &id, inputs, refused).await;
+            }
+            Some(Found { owner: Owner::Theirs(owner), .. }) => {
+                return Err(refused.with_hint(format!("it is {owner}: choose another name, or remove it")));
+            }
+            None => tries.pause_after(refused).await?,
+        }
+    }
+}
+
+/// What has the name or the tags of what could not be made: left by an answer that was lost, or somebody else's.
+async fn left_behind(
+    kind: &dyn Kind,
+    call: &Call,
+    step: &Step,
+    inputs: &Value,
+    refused: ErrorKind,
+) -> Result<Option<Found>, CloudError> {
+    let looks: &[Duration] = match refused {
+        ErrorKind::AlreadyExists => &[Duration::ZERO],
+        refused if refused.is_ambiguous() => &LOOKS,
+        _ => &[],
+    };
+    for pause in looks {
+        call.pause(*pause).await?;
+        let found = kind.find_many(std::slice::from_ref(inputs)).await.pop();
+        // What cannot be looked for now is looked for again after the next try.
+        let Some(Ok(Some(found))) = found else { continue };
+        if step.id.as_ref() != Some(&found.id) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Goes on with an object of ours that is there already.
+async fn take_over(
+    kind: &dyn Kind,
+    call: &Call,
+    id: &str,
+    inputs: &Value,
+    refused: CloudError,
+) -> Result<Value, CloudError> {
+    let live = kind.read_many(&[id.to_owned()]).await.pop();
+    let Some(Ok(Some(live))) = live else { return Err(refused) };
+    let old = kind.comparable(&live, inputs, None).unwrap_or_else(|| live.inputs.clone());
+    if must_be_replaced(kind, &old, inputs) || kind.beyond_update(&live, inputs).is_some() {
+        return Err(refused.with_hint("it is half-made and cannot be changed: the next run replaces it"));
+    }
+    finish(kind, call, id, Some(old), inputs).await
+}
+
+/// Whether no update leads from `old` to `new`.
+fn must_be_replaced(kind: &dyn Kind, old: &Value, new: &Value) -> bool {
+    let views = Views { desired: new, secrets: &BTreeSet::new(), recorded: None, live: Some(old), salt: "" };
+    diff(kind.info(), &views).iter().any(|change| change.on_change == OnChange::Replace)
+}
+
+/// Brings an object from `old` (`None` just after its create) to `new` and waits until it is usable. After trouble it
+/// begins again from what is there then.
+async fn finish(
+    kind: &dyn Kind,
+    call: &Call,
+    id: &str,
+    mut old: Option<Value>,
+    new: &Value,
+) -> Result<Value, CloudError> {
+    let mut tries = Tries::new(call);
+    loop {
+        let refused = match once(kind, call, id, old.as_ref(), new).await {
+            Ok(LiveValue { outputs, .. }) => return Ok(outputs),
+            Err(refused) => refused,
+        };
+        tries.pause_after_change(refused).await?;
+        if let Some(Ok(Some(live))) = kind.read_many(&[id.to_owned()]).await.pop() {
+            old = Some(kind.comparable(&live, new, None).unwrap_or(live.inputs));
+        }
+    }
+}
+
+async fn once(
+    kind: &dyn Kind,
+    call: &Call,
+    id: &str,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<LiveValue, CloudError> {
+    if let Some(old) = old.filter(|old| *old != new) {
+        kind.update(call, id, old, new).await?;
+    }
+    kind.settle(call, id, new).await
+}
+
+async fn delete(kind: &dyn Kind, call: &Call, id: &str) -> Result<(), CloudError> {
+    let mut tries = Tries::new(call);
+    loop {
+        match kind.delete(call, id).await {
+            Ok(()) => return Ok(()),
+            Err(refused) => tries.pause_after(refused).await?,
+        }
+    }
+}

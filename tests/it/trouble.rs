@@ -1,0 +1,355 @@
+//! Trouble from the cloud over a whole pipeline: a tenth of all calls goes wrong, in each way that calls go wrong on AWS, while
+//! the local cloud enforces AWS's request rates. `up` and `down` get through, and nothing is made twice.
+//!
+//! `PINFRA_TROUBLE_SEEDS=20 cargo test --workspace --test it trouble -- --nocapture` is the whole: so many rounds of each
+//! class, with the table that `docs/reliability.md` has. Without it there are two rounds of all classes mixed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::interrupted;
+use crate::pipeline::{share_packed_program, wait_for};
+use crate::support::{Said, Sandbox};
+
+/// What goes wrong, with its rules. `{p}` is the chance in percent.
+const CLASSES: [(&str, &str); 8] = [
+    ("throttled", "on *:* chance={p}% do throttle"),
+    ("error 500", "on *:* chance={p}% do error 500"),
+    ("error 503", "on *:* chance={p}% do error 503"),
+    ("connection reset", "on *:* chance={p}% do reset"),
+    ("answer lost", "on *:* chance={p}% do lose-answer"),
+    ("slow", "on *:* chance={p}% do delay 400ms"),
+    (
+        "conflict",
+        "on apigateway:* chance={p}% writes do refuse ConflictException status=409\n\
+         on iam:* chance={p}% writes do refuse ConcurrentModification status=409\n\
+         on s3:PutBucketTagging chance={p}% do refuse OperationAborted status=409\n\
+         on s3:PutBucketPolicy chance={p}% do refuse OperationAborted status=409\n\
+         on s3:PutBucketEncryption chance={p}% do refuse OperationAborted status=409",
+    ),
+    ("all of these", ""),
+];
+
+/// The codes of throttles, by which a rate that was exceeded shows beside those that a rule refused.
+const THROTTLES: [&str; 6] = [
+    "TooManyRequestsException",
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "SlowDown",
+];
+
+/// What one round came to.
+#[derive(Default)]
+struct Round {
+    calls: usize,
+    troubled: usize,
+    duplicates: usize,
+    left: usize,
+    over_rate: usize,
+    up: Duration,
+    down: Duration,
+}
+
+/// The rules of a round; the same calls meet the same in each round of this seed.
+fn rules(class: &str, seed: usize) -> String {
+    let of = |text: &str, percent: &str| text.replace("{p}", percent);
+    let rules = match CLASSES.iter().find(|(name, _)| *name == class) {
+        Some((_, text)) if !text.is_empty() => of(text, "10"),
+        // Together a tenth.
+        _ => CLASSES.iter().map(|(_, text)| of(text, "1.5")).collect::<Vec<_>>().join("\n"),
+    };
+    format!("seed {seed}\n{rules}\n")
+}
+
+/// Runs the program against AWS's rates, as on AWS.
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Said {
+    let output = sandbox.command(arguments).env("PINFRA_KEEP_RATES", "1").output().unwrap();
+    let said = crate::support::said(&output);
+    assert_eq!(said.code, 0, "{arguments:?}\n{}\n{}", said.stdout, said.stderr);
+    said
+}
+
+async fn round(class: &str, seed: usize) -> Round {
+    let (sandbox, stack) = everything(&["--rates"]);
+    let stack = stack.as_str();
+    sandbox.ok(&["local", "calls", "--reset"]);
+    let file = sandbox.write("rules", &rules(class, seed));
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    let mut round = Round::default();
+
+    let since = Instant::now();
+    run(&sandbox, &["up", stack]);
+    round.up = since.elapsed();
+    sandbox.ok(&["local", "faults", "clear"]);
+    let there = inventory(&sandbox).await;
+    round.duplicates = there.values().filter(|ids| ids.len() > 1).map(|ids| ids.len() - 1).sum();
+    let plan = run(&sandbox, &["plan", stack, "--detailed-exitcode"]);
+    assert!(plan.stdout.starts_with("no changes"), "{class}: {}", plan.stdout);
+
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    let since = Instant::now();
+    run(&sandbox, &["down", "pinterest"]);
+    round.down = since.elapsed();
+    sandbox.ok(&["local", "faults", "clear"]);
+    round.left = inventory(&sandbox).await.values().map(Vec::len).sum();
+
+    let calls = json_lines(&sandbox.ok(&["local", "calls", "--json"]));
+    let is_throttled = |call: &Value| call["code"].as_str().is_some_and(|code| THROTTLES.contains(&code));
+    round.calls = calls.len();
+    round.troubled = calls.iter().filter(|call| !call["fault"].is_null()).count();
+    round.over_rate = calls.iter().filter(|call| is_throttled(call) && call["fault"].is_null()).count();
+    round
+}
+
+/// The rules with how often each has fired.
+fn fired(sandbox: &Sandbox) -> Vec<(String, u64)> {
+    let listed = json_lines(&sandbox.ok(&["local", "faults", "list", "--json"])).remove(0);
+    let rules = listed["rules"].as_array().unwrap().iter();
+    rules.map(|rule| (rule["rule"].as_str().unwrap().to_owned(), rule["fired"].as_u64().unwrap())).collect()
+}
+
+fn json_lines(said: &Said) -> Vec<Value> {
+    said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Everything that carries the stack's tags or its name, by what it is for: kind and address, or kind and name.
+async fn inventory(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
+    let clients = sandbox.clients().await;
+    let mut there: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut add = |what: String, id: Option<&str>| there.entry(what).or_default().push(id.unwrap_or("?").to_owned());
+    // What has names of its own that are unique cannot be there twice: these are the others, and who holds them.
+    let apis = clients.apigateway.get_rest_apis().limit(500).send().await.unwrap();
+    for api in apis.items() {
+        add(format!("REST API {}", api.name().unwrap_or_default()), api.id());
+        let deployments = clients.apigateway.get_deployments().rest_api_id(api.id().unwrap()).send().await.unwrap();
+        for deployment in deployments.items() {
+            add(format!("deployment {}", api.id().unwrap()), deployment.id());
+        }
+    }
+    let keys = clients.apigateway.get_api_keys().limit(500).send().await.unwrap();
+    keys.items().iter().for_each(|key| add(format!("API key {}", key.name().unwrap_or_default()), key.id()));
+    let plans = clients.apigateway.get_usage_plans().limit(500).send().await.unwrap();
+    plans.items().iter().for_each(|plan| add(format!("usage plan {}", plan.name().unwrap_or_default()), plan.id()));
+    let machines = clients.ec2.describe_instances().send().await.unwrap();
+    for machine in machines.reservations().iter().flat_map(|reservation| reservation.instances()) {
+        let state = machine.state().and_then(|state| state.name()).map(|name| name.as_str().to_owned());
+        if !["terminated", "shutting-down"].contains(&state.unwrap_or_default().as_str()) {
+            let name =
+                machine.tags().iter().find(|tag| tag.key() == Some("pinfra:address")).and_then(|tag| tag.value());
+            add(format!("machine {}", name.unwrap_or_default()), machine.instance_id());
+        }
+    }
+    let addresses = clients.ec2.describe_addresses().send().await.unwrap();
+    addresses.addresses().iter().for_each(|address| add("address".to_owned(), address.allocation_id()));
+    let endpoints = clients.ec2.describe_vpc_endpoints().send().await.unwrap();
+    for endpoint in endpoints.vpc_endpoints() {
+        add(format!("endpoint {}", endpoint.service_name().unwrap_or_default()), endpoint.vpc_endpoint_id());
+    }
+    let groups = clients.ec2.describe_security_groups().send().await.unwrap();
+    for group in groups.security_groups().iter().filter(|group| group.group_name() != Some("default")) {
+        add(format!("security group {}", group.group_name().unwrap_or_default()), group.group_id());
+    }
+    for name in clients.kinesis.list_streams().send().await.unwrap().stream_names() {
+        add(format!("stream {name}"), Some(name));
+    }
+    let clusters = clients.kafka.list_clusters_v2().send().await.unwrap();
+    for cluster in clusters.cluster_info_list() {
+        add(format!("cluster {}", cluster.cluster_name().unwrap_or_default()), cluster.cluster_arn());
+    }
+    let configurations = clients.kafka.list_configurations().send().await.unwrap();
+    for configuration in configurations.configurations() {
+        add(format!("configuration {}", configuration.name().unwrap_or_default()), configuration.arn());
+    }
+    let connectors = clients.kafkaconnect.list_connectors().send().await.unwrap();
+    for connector in connectors.connectors() {
+        add(format!("connector {}", connector.connector_name().unwrap_or_default()), connector.connector_arn());
+    }
+    let plugins = clients.kafkaconnect.list_custom_plugins().send().await.unwrap();
+    for plugin in plugins.custom_plugins() {
+        add(format!("plugin {}", plugin.name().unwrap_or_default()), plugin.custom_plugin_arn());
+    }
+    for bucket in clients.s3.list_buckets().send().await.unwrap().buckets() {
+        add(format!("bucket {}", bucket.name().unwrap_or_default()), bucket.name());
+    }
+    for role in clients.iam.list_roles().path_prefix("/pinfra/").send().await.unwrap().roles() {
+        add(format!("role {}", role.role_name()), Some(role.role_name()));
+    }
+    let profiles = clients.iam.list_instance_profiles().path_prefix("/pinfra/").send().await.unwrap();
+    for profile in profiles.instance_profiles() {
+        add(format!("instance profile {}", profile.instance_profile_name()), Some(profile.arn()));
+    }
+    there
+}
+
+/// A stack of everything in a sandbox of its own, and a local cloud that was started by name.
+fn everything(start: &[&str]) -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    share_packed_program(sandbox.folder.path());
+    let mut arguments = vec!["local", "start"];
+    arguments.extend(start);
+    sandbox.ok(&arguments);
+    let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/pinterest.yaml");
+    (sandbox, stack.to_str().unwrap().to_owned())
+}
+
+/// Every create and every delete of the stack that is a call of its own.
+const CREATES: &[&str] = &[
+    "apigateway:CreateRestApi",
+    "apigateway:PutRestApi",
+    "apigateway:CreateDeployment",
+    "apigateway:CreateStage",
+    "apigateway:CreateApiKey",
+    "apigateway:CreateUsagePlan",
+    "apigateway:CreateUsagePlanKey",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateVpcEndpoint",
+    "ec2:RunInstances",
+    "iam:CreateRole",
+    "iam:PutRolePolicy",
+    "iam:CreateInstanceProfile",
+    "iam:AddRoleToInstanceProfile",
+    "kafka:CreateClusterV2",
+    "kafka:CreateConfiguration",
+    "kafka:CreateTopic",
+    "kafkaconnect:CreateConnector",
+    "kafkaconnect:CreateCustomPlugin",
+    "kafkaconnect:CreateWorkerConfiguration",
+    "kinesis:CreateStream",
+    "s3:CreateBucket",
+    "s3:PutObject",
+];
+const DELETES: &[&str] = &[
+    "apigateway:DeleteApiKey",
+    "apigateway:DeleteRestApi",
+    "apigateway:DeleteStage",
+    "apigateway:DeleteUsagePlan",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteVpcEndpoints",
+    "ec2:TerminateInstances",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "kafka:DeleteCluster",
+    "kafka:DeleteConfiguration",
+    "kafka:DeleteTopic",
+    "kafkaconnect:DeleteConnector",
+    "kafkaconnect:DeleteCustomPlugin",
+    "kafkaconnect:DeleteWorkerConfiguration",
+    "kinesis:DeleteStream",
+    "s3:DeleteBucket",
+    "s3:DeleteObject",
+];
+
+/// Plays the same trouble to the first call of each of these.
+fn first_of_each(sandbox: &Sandbox, calls: &[&str], act: &str) {
+    let rules: Vec<String> = calls.iter().map(|call| format!("on {call} nth=1 do {act}")).collect();
+    let file = sandbox.write("rules", &rules.join("\n"));
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+}
+
+/// Each rule has fired: the calls that it names are made.
+fn all_fired(sandbox: &Sandbox) {
+    for (rule, fired) in fired(sandbox) {
+        assert_eq!(fired, 1, "{rule}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_that_is_lost_makes_anything_twice_or_leaves_anything() {
+    let (sandbox, stack) = everything(&[]);
+    first_of_each(&sandbox, CREATES, "lose-answer");
+    sandbox.ok(&["up", &stack]);
+    all_fired(&sandbox);
+    for (what, ids) in inventory(&sandbox).await {
+        assert_eq!(ids.len(), 1, "{what}: {ids:?}");
+    }
+    first_of_each(&sandbox, DELETES, "lose-answer");
+    sandbox.ok(&["down", "pinterest"]);
+    all_fired(&sandbox);
+    assert_eq!(inventory(&sandbox).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn credentials_that_expire_stop_the_run_and_the_next_one_goes_on() {
+    let sandbox = interrupted::sandbox("3000");
+    let child = interrupted::run_until(&sandbox, &["up", "pins.yaml"], 6);
+    let file = sandbox.write("rules", "on *:* do refuse ExpiredTokenException status=400 message=\"it has expired\"");
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    let stopped = crate::support::said(&child.wait_with_output().unwrap());
+    assert_eq!(stopped.code, 1, "{}", stopped.stderr);
+    let of = |name: &str| interrupted::events(&stopped, name);
+    assert_eq!((of("halted").len(), of("step_failed").len()), (1, 0), "{}", stopped.stdout);
+    let summary = &of("summary")[0];
+    assert!(summary["halted"].as_str().unwrap().contains("ExpiredTokenException"), "{summary}");
+    assert!(!summary["under_way"].as_array().unwrap().is_empty(), "{summary}");
+    // As long as nobody signs in again, a run says so before it begins.
+    let refused = sandbox.run(&["up", "pins.yaml"]);
+    assert!(refused.code == 1 && refused.stderr.contains("these credentials have expired"), "{}", refused.stderr);
+
+    sandbox.ok(&["local", "faults", "clear"]);
+    sandbox.ok(&["up", "pins.yaml"]);
+    assert_eq!(sandbox.streams().await.len(), interrupted::STREAMS);
+    sandbox.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+}
+
+#[test]
+fn an_interrupt_while_planning_ends_with_a_word() {
+    let sandbox = interrupted::sandbox("50");
+    let file = sandbox.write("rules", "on kinesis:ListStreams do hang 30s");
+    for command in [["up", "pins.yaml"], ["plan", "pins.yaml"]] {
+        sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+        let child = sandbox.command(&command).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the call that hangs", || (fired(&sandbox)[0].1 > 0).then_some(()));
+        let since = Instant::now();
+        let said = interrupted::interrupt(child);
+        assert_eq!(said.code, 130, "{command:?}: {}", said.stderr);
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        assert!(said.stderr.contains("interrupted: that was while planning"), "{}", said.stderr);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the whole run is for")]
+#[tokio::test(flavor = "multi_thread")]
+async fn up_and_down_get_through_trouble() {
+    let seeds: Option<usize> = std::env::var("PINFRA_TROUBLE_SEEDS").ok().map(|text| text.parse().unwrap());
+    let classes: Vec<&str> = match seeds {
+        Some(_) => CLASSES.iter().map(|(name, _)| *name).collect(),
+        None => vec!["all of these"],
+    };
+    let mut table = "| what goes wrong | rounds | calls | gone wrong | converged | duplicates | left after `down` | rates exceeded | `up`, longest | `down`, longest |\n\
+                     |---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    let mut bad = Vec::new();
+    for class in classes {
+        let mut rounds = Vec::new();
+        for seed in 0..seeds.unwrap_or(2) {
+            // A round that does not converge ends here, with what the program said.
+            rounds.push(round(class, seed).await);
+        }
+        let sum = |of: fn(&Round) -> usize| rounds.iter().map(of).sum::<usize>();
+        let longest = |of: fn(&Round) -> Duration| rounds.iter().map(of).max().unwrap_or_default().as_secs_f64();
+        let (duplicates, left) = (sum(|round| round.duplicates), sum(|round| round.left));
+        let over_rate = sum(|round| round.over_rate);
+        table.push_str(&format!(
+            "| {class} | {} | {} | {} | {} | {duplicates} | {left} | {over_rate} | {:.1} s | {:.1} s |\n",
+            rounds.len(),
+            sum(|round| round.calls),
+            sum(|round| round.troubled),
+            rounds.len(),
+            longest(|round| round.up),
+            longest(|round| round.down),
+        ));
+        if duplicates + left + over_rate > 0 {
+            bad.push(class);
+        }
+    }
+    println!("{table}");
+    assert!(bad.is_empty(), "{bad:?}\n{table}");
+}
