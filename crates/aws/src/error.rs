@@ -35,7 +35,7 @@ where
             let text = chain(error);
             // What these clients may not send was not sent, and would not be at the next try.
             if failure.is_user() {
-                return CloudError::new(ErrorKind::Other, operation, text);
+                return CloudError::new(ErrorKind::Permission, operation, text);
             }
             let kind = if failure.is_io() || failure.is_timeout() || text.contains("dns error") {
                 ErrorKind::Unreachable

@@ -28,6 +28,7 @@ const READS: &[(&str, &[&str])] = &[
             "ListAttachedRolePolicies",
             "ListInstanceProfileTags",
             "ListInstanceProfiles",
+            "ListInstanceProfilesForRole",
             "ListRolePolicies",
             "ListRoleTags",
             "ListRoles",

@@ -120,7 +120,8 @@ impl Instance {
     async fn live(&self, found: &SdkInstance) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
         let id = found.instance_id().unwrap_or_default().to_owned();
         let (user_data, volumes) = futures::try_join!(self.user_data(&id), self.volumes(&id))?;
-        Ok(live(found, user_data, &volumes))
+        let encrypted = self.encrypted(found, &volumes).await?;
+        Ok(live(found, user_data, encrypted))
     }
 
     async fn user_data(&self, id: &str) -> Result<String, CloudError> {
@@ -139,18 +140,33 @@ impl Instance {
         Ok(answer.volumes.unwrap_or_default())
     }
 
-    /// A machine that a run has left as it was being made, once it has its root volume: for some seconds it has none, and
-    /// would seem to have to be replaced for that.
-    async fn with_root_volume(&self, id: &str) -> Result<Option<SdkInstance>, CloudError> {
+    /// Whether the root volume is encrypted, by the volumes that a machine has.
+    async fn encrypted(&self, found: &SdkInstance, volumes: &[Volume]) -> Result<bool, CloudError> {
+        let is_encrypted = |root: &str, volumes: &[Volume]| {
+            volumes.iter().any(|volume| volume.volume_id() == Some(root) && volume.encrypted() == Some(true))
+        };
+        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
+        match root_volume(found) {
+            Some(root) => Ok(is_encrypted(&root, volumes)),
+            None if !pending => Ok(false),
+            None => {
+                let id = found.instance_id().unwrap_or_default();
+                let Some(root) = self.root_volume_of_new(id).await? else { return Ok(false) };
+                Ok(is_encrypted(&root, &self.volumes(id).await?))
+            }
+        }
+    }
+
+    /// The root volume of a machine that a run has left as it was being made: for some seconds it has none, and would seem to
+    /// have to be replaced for that.
+    async fn root_volume_of_new(&self, id: &str) -> Result<Option<String>, CloudError> {
         let call = Call::silent(Address::new(Self::INFO.kind, id));
         wait_until(&call, &format!("waiting for the root volume of {id}"), VOLUME_PACE, || async {
             let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else {
                 return Ok(Look::Ready(None));
             };
-            if root_volume(&found).is_none() {
-                return Ok(Look::Pending("without a root volume".to_owned()));
-            }
-            Ok(Look::Ready(Some(found)))
+            Ok(root_volume(&found)
+                .map_or(Look::Pending("without a root volume".to_owned()), |id| Look::Ready(Some(id))))
         })
         .await
     }
@@ -304,7 +320,7 @@ impl Instance {
 }
 
 /// A machine with what is told of it elsewhere.
-fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<InstanceInputs, InstanceOutputs> {
+fn live(found: &SdkInstance, user_data: String, encrypted: bool) -> Live<InstanceInputs, InstanceOutputs> {
     let id = found.instance_id().unwrap_or_default().to_owned();
     let mut tags = from_sdk(found.tags());
     let image_id = found.image_id().unwrap_or_default().to_owned();
@@ -325,7 +341,7 @@ fn live(found: &SdkInstance, user_data: String, volumes: &[Volume]) -> Live<Inst
         key: found.key_name().map(|name| Input::Known(name.to_owned())),
         user_data,
         metadata_tokens_required: options.and_then(|options| options.http_tokens()) == Some(&HttpTokensState::Required),
-        encrypted: is_encrypted(found, volumes),
+        encrypted,
         tags,
     };
     let outputs = InstanceOutputs {
@@ -344,12 +360,6 @@ fn condition(found: &SdkInstance) -> Option<String> {
     (*state != InstanceStateName::Running).then(|| format!("the machine is {state}"))
 }
 
-/// Whether the root volume is encrypted.
-fn is_encrypted(found: &SdkInstance, volumes: &[Volume]) -> bool {
-    let root = root_volume(found);
-    volumes.iter().any(|volume| volume.volume_id() == root && volume.encrypted() == Some(true))
-}
-
 /// A profile that was just made is unknown to EC2 for some seconds ("Invalid IAM Instance Profile name", or ARN).
 fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
     match sent {
@@ -360,9 +370,9 @@ fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Loo
 }
 
 /// The id of the volume that the machine starts from.
-fn root_volume(found: &SdkInstance) -> Option<&str> {
+fn root_volume(found: &SdkInstance) -> Option<String> {
     let root = found.block_device_mappings().iter().find(|device| device.device_name() == found.root_device_name());
-    root?.ebs()?.volume_id()
+    root?.ebs()?.volume_id().map(str::to_owned)
 }
 
 fn tokens(required: bool) -> HttpTokensState {
@@ -464,12 +474,8 @@ impl Resource for Instance {
         let (found, user_data, volumes) =
             Box::pin(async { futures::join!(self.describe(id), self.user_data(id), self.volumes(id)) }).await;
         let Some(found) = found?.filter(|found| !is_leaving(found)) else { return Ok(None) };
-        let pending = found.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
-        if pending && root_volume(&found).is_none() {
-            let Some(found) = self.with_root_volume(id).await? else { return Ok(None) };
-            return Ok(Some(live(&found, user_data?, &self.volumes(id).await?)));
-        }
-        Ok(Some(live(&found, user_data?, &volumes?)))
+        let encrypted = Box::pin(self.encrypted(&found, &volumes?)).await?;
+        Ok(Some(live(&found, user_data?, encrypted)))
     }
 
     async fn find(&self, new: &InstanceInputs) -> Result<Option<Found>, CloudError> {

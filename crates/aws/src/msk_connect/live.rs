@@ -36,8 +36,8 @@ pub(super) async fn live(
 pub(super) fn live_with(found: &DescribeConnectorOutput, tags: Tags) -> Live<ConnectorInputs, ConnectorOutputs> {
     let inputs = inputs(found, tags);
     let failure = (found.connector_state == Some(ConnectorState::Failed)).then(|| why_failed(found));
-    let arn = found.connector_arn.clone().unwrap_or_default();
     let folder = folder::in_use(&inputs.configuration).cloned();
+    let arn = found.connector_arn.clone().unwrap_or_default();
     let outputs = ConnectorOutputs { arn, name: inputs.name.clone(), folder, failure, condition: condition(found) };
     Live { inputs, outputs }
 }

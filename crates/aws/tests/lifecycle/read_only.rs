@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pinfra_aws::policy::allow;
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::resource::Kind;
 use pinfra_engine::{Address, Call};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{cloud, connection, samples};
 
@@ -20,7 +21,9 @@ fn changed(kind: &dyn Kind, inputs: &Value) -> Value {
         (_, Some(Value::Object(tags))) => {
             tags.insert("more".to_owned(), "x".into());
         }
-        ("iam/role_policy", _) => new["policy"]["Statement"][0]["Action"] = "s3:PutObject".into(),
+        ("iam/role_policy", _) => {
+            new["policy"] = allow(&[json!({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"})])
+        }
         ("msk/configuration", _) => new["properties"]["num.partitions"] = "7".into(),
         ("msk/topic", _) => new["partitions"] = 9.into(),
         ("api_gateway/deployment", _) => new["document_hash"] = "another".into(),
