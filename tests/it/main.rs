@@ -7,6 +7,7 @@ mod ci_templates;
 mod client_machine;
 mod deployed_worker;
 mod drift;
+mod drift_reports;
 mod interrupted;
 mod kafka;
 mod kill;
