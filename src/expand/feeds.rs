@@ -101,7 +101,7 @@ const FEEDS: &[Feed] = &[
     feed("api.stage", "api_gateway/stage", "name", How::Same),
     feed("api.auth", "api_gateway/rest_api", "document", How::Follows),
     feed("api.auth", "api_gateway/deployment", "document_hash", How::Follows),
-    feed("api.auth", "iam/role_policy.client", "policy", How::Follows),
+    feed("api.auth", "iam/role_policy", "policy", How::Follows),
     feed("api.auth", EMULATOR, "config.api", How::Follows),
     feed("api.admin", "api_gateway/rest_api", "document", How::Follows),
     feed("api.admin", "api_gateway/deployment", "document_hash", How::Follows),

@@ -55,9 +55,7 @@ pub fn draw(report: &Report<'_>, page: Page) -> String {
 }
 
 fn no_drift(report: &Report<'_>) -> String {
-    let are = if report.drift.compared == 1 { "is" } else { "are" };
-    let told = if report.file.is_some() { "as the stack file says" } else { "as recorded" };
-    format!("no drift: {} {are} {told}{}\n", count(report.drift.compared, "resource"), ignored(report))
+    format!("no drift: {} compared{}\n", count(report.drift.compared, "resource"), ignored(report))
 }
 
 /// One line: how many resources differ, and in what.
@@ -340,7 +338,7 @@ pub(super) mod tests {
             [Ignored { finding: finding("a/b.c", What::Missing, None), rule: String::new(), why: String::new() }];
         let report = Report { stack: "dev", file: None, addresses: &[], drift: &drift, ignored: &ignored };
         let page = Page { paint: Paint::OFF, columns: None };
-        assert_eq!(draw(&report, page), "no drift: 4 resources are as recorded; 1 difference ignored\n");
+        assert_eq!(draw(&report, page), "no drift: 4 resources compared; 1 difference ignored\n");
     }
 
     #[test]

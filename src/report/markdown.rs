@@ -1,13 +1,13 @@
 //! Drift as Markdown, for a comment on a pull request: a table, and long values to unfold.
 //!
 //! Live values are written by whoever can reach the cloud, and a comment is shown to people who trust it. So nothing of a
-//! value is Markdown or HTML: in the table every punctuation mark is a character reference, which neither reads as syntax
+//! value is Markdown or HTML: in the table all punctuation that could be syntax is a character reference, which neither reads as syntax
 //! (CommonMark 0.31 §2.5), and below it values stand in `<pre>`, escaped as HTML.
 
 use pinfra_engine::{Finding, What};
 use serde_json::Value;
 
-use super::drift::{Report, or_none, summary};
+use super::drift::{Report, is_told_by_values, or_none, summary};
 use super::value::{cut, plain};
 
 /// GitHub takes 65,536 characters in a comment; the rest is room for what the caller adds.
@@ -70,13 +70,11 @@ pub fn marker(stack: &str) -> String {
 
 fn row(finding: &Finding) -> String {
     let field = finding.field.as_deref().map(code).unwrap_or_default();
-    let (wanted, live) = match finding.what {
+    let (wanted, live) = match (&finding.wanted, &finding.live) {
         _ if finding.secret => ("a secret".to_owned(), "another one".to_owned()),
-        What::Changed => (cell(finding.wanted.as_ref()), cell(finding.live.as_ref())),
-        _ if finding.wanted.is_none() && finding.live.is_none() => {
-            (String::new(), entities(&cut(&plain(&finding.detail), Some(3 * CELL))))
-        }
-        _ => (cell(finding.wanted.as_ref()), cell(finding.live.as_ref())),
+        (None, None) => (String::new(), entities(&cut(&plain(&finding.detail), Some(3 * CELL)))),
+        (None, live) if finding.what == What::Unmanaged => (String::new(), cell(live.as_ref())),
+        (wanted, live) => (cell(wanted.as_ref()), cell(live.as_ref())),
     };
     format!("| {} | {} | {field} | {wanted} | {live} |\n", finding.what.name(), code(&finding.address.to_string()))
 }
@@ -93,7 +91,9 @@ fn below(finding: &Finding) -> String {
     let long = |value: &Option<Value>| or_none(value.as_ref()).chars().count() > CELL;
     let values = long(&finding.wanted) || long(&finding.live);
     let sides = [("declared", &finding.wanted), ("there", &finding.live)];
-    let has_text = !finding.detail.is_empty() && (finding.wanted.is_some() || finding.live.is_some());
+    // Without values, the table has the text.
+    let has_values = finding.wanted.is_some() || finding.live.is_some();
+    let has_text = has_values && !finding.detail.is_empty() && !is_told_by_values(finding);
     if !values && !has_text {
         return String::new();
     }
@@ -103,7 +103,7 @@ fn below(finding: &Finding) -> String {
         text.push_str(&format!("{}\n\n", entities(&cut(&plain(&finding.detail), Some(UNFOLDED)))));
     }
     if values {
-        for (side, value) in sides {
+        for (side, value) in sides.into_iter().filter(|(_, value)| value.is_some()) {
             text.push_str(&format!(
                 "{side}:\n\n<pre>\n{}\n</pre>\n\n",
                 html(&cut(&whole(value.as_ref()), Some(UNFOLDED)))
@@ -135,6 +135,8 @@ fn entities(text: &str) -> String {
     for character in text.chars() {
         match character {
             '\n' | '\r' | '\t' => written.push(' '),
+            // In the middle of a line these are syntax nowhere.
+            '/' | '-' | ',' => written.push(character),
             _ if character.is_ascii_punctuation() => written.push_str(&format!("&#{};", u32::from(character))),
             _ => written.push(character),
         }

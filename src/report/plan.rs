@@ -1,5 +1,7 @@
 //! A plan for people: what, why, and what each change costs.
 
+use std::time::Duration;
+
 use pinfra_aws::catalog::KINDS;
 use pinfra_engine::diff::{Cause, FieldChange, Shown};
 use pinfra_engine::{Action, OnChange, Plan, Step};
@@ -9,6 +11,9 @@ use super::{Page, count, duration};
 
 /// Where the fields of a step begin.
 const INDENT: &str = "      ";
+
+/// Shorter steps are over before anybody has read about them.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
 
 /// How much of a plan is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +83,9 @@ fn draw_step(step: &Step, detail: Detail, page: Page, text: &mut String) {
     }
 }
 
-/// How long it takes on AWS, where it takes long enough to say so.
+/// How long it takes on AWS, where it takes long enough to be waited for.
 fn usually(step: &Step) -> String {
-    if step.usual.is_zero() { String::new() } else { format!("  (usually {})", duration(step.usual)) }
+    if step.usual < WORTH_TELLING { String::new() } else { format!("  (usually {})", duration(step.usual)) }
 }
 
 /// Both values on one line, where there is room for them.
@@ -144,8 +149,6 @@ pub fn summary(plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use pinfra_engine::Address;
     use serde_json::{Value, json};
 

@@ -24,7 +24,9 @@ pub fn inline(value: &Value) -> String {
         Value::String(text) => format!("{text:?}"),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key:?}: {}", inline(value))).collect();
+            // A field without a value says no more than one that is not there.
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let fields: Vec<String> = fields.map(|(key, value)| format!("{key:?}: {}", inline(value))).collect();
             if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
         }
         plain => plain.to_string(),

@@ -9,6 +9,7 @@ mod ci_templates;
 mod client_machine;
 mod deployed_worker;
 mod drift;
+mod drift_reports;
 mod faults;
 mod interrupted;
 mod kafka;

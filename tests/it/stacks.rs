@@ -78,12 +78,12 @@ lake: {}
     let plan = sandbox.run(&["plan", "streams.yaml", "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{}", plan.stderr);
     insta::assert_snapshot!(plan.stdout, @r#"
-      - kinesis/stream.user  destroy, with every record in it: not in the stack file
-      ~ kinesis/stream.geo  update: inputs differ
+      - kinesis/stream.user  destroy, with every record in it: not in the stack file  (usually 30 s)
+      ~ kinesis/stream.geo  update: inputs differ  (usually 60 s)
           shards           1 → 2  (in place, stack file)
           retention_hours  24 → 48  (in place, stack file)
           tags.team        (none) → "data"  (in place, stack file)
-      ~ kinesis/stream.pin  update: inputs differ
+      ~ kinesis/stream.pin  update: inputs differ  (usually 60 s)
           shards           1 → 2  (in place, stack file)
           retention_hours  24 → 48  (in place, stack file)
           tags.team        (none) → "data"  (in place, stack file)
