@@ -212,6 +212,8 @@ mod tests {
     fn what_is_called_is_a_read_by_its_name_or_is_refused() {
         let mut found = BTreeSet::new();
         called(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        // A permission, and the name of no operation.
+        found.remove("s3:ListBucket");
         assert!(found.len() > 120, "{found:?}");
         let (mut reads, mut writes) = (0, 0);
         for call in &found {
