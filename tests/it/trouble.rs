@@ -276,6 +276,31 @@ async fn no_answer_that_is_lost_makes_anything_twice_or_leaves_anything() {
     assert_eq!(inventory(&sandbox).await, BTreeMap::new());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_late_is_waited_for() {
+    // Roles and profiles are new to their consumers, and reads do not see what was just made.
+    let (sandbox, stack) = everything(&["--propagation", "4", "--stale", "1500"]);
+    sandbox.ok(&["up", &stack]);
+    for (what, ids) in inventory(&sandbox).await {
+        assert_eq!(ids.len(), 1, "{what}: {ids:?}");
+    }
+    sandbox.ok(&["down", "pinterest"]);
+    assert_eq!(inventory(&sandbox).await, BTreeMap::new());
+}
+
+#[test]
+fn a_quota_is_told_by_its_name_and_not_asked_for_again() {
+    let sandbox = interrupted::sandbox("50");
+    let rule = "on kinesis:CreateStream do refuse LimitExceededException \
+                message=\"This request would exceed the shard limit for the account\"";
+    let file = sandbox.write("rules", rule);
+    sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
+    let up = sandbox.run(&["up", "pins.yaml"]);
+    assert_eq!(up.code, 1, "{}", up.stderr);
+    assert!(up.stderr.contains("hint: the quota is \"Shards per Region\" of Kinesis"), "{}", up.stderr);
+    assert_eq!(fired(&sandbox)[0].1, u64::try_from(interrupted::STREAMS).unwrap(), "each once");
+}
+
 #[tokio::test]
 async fn credentials_that_expire_stop_the_run_and_the_next_one_goes_on() {
     let sandbox = interrupted::sandbox("3000");

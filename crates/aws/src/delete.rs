@@ -56,6 +56,20 @@ where
     .await
 }
 
+/// The answer to a delete, where a refusal may mean that an earlier one got through and its answer was lost.
+pub(crate) async fn unless_leaving<L>(
+    sent: Result<(), CloudError>,
+    is_leaving: impl FnOnce() -> L,
+) -> Result<(), CloudError>
+where
+    L: Future<Output = Result<bool, CloudError>>,
+{
+    match sent {
+        Err(error) if error.kind == ErrorKind::Invalid && is_leaving().await? => Ok(()),
+        sent => sent,
+    }
+}
+
 /// Sends a delete until nothing uses the object any more: what used it may hold it until it is gone itself.
 pub(crate) async fn delete_once_unused<S>(
     call: &Call,

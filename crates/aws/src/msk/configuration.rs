@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::listing::configurations;
 use super::properties;
 use crate::clients::Clients;
-use crate::delete::delete_once_unused;
+use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
 
@@ -257,7 +257,12 @@ impl Resource for Configuration {
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let send = || async {
             let sent = self.clients.kafka.delete_configuration().arn(id).send().await;
-            sent.map(drop).map_err(|error| classify("kafka:DeleteConfiguration", &error))
+            let sent = sent.map(drop).map_err(|error| classify("kafka:DeleteConfiguration", &error));
+            unless_leaving(sent, || async {
+                let found = self.describe(id).await?;
+                Ok(found.and_then(|found| found.state) == Some(ConfigurationState::Deleting))
+            })
+            .await
         };
         delete_once_unused(call, &format!("deleting the configuration {id}"), DELETE_PACE, send).await?;
         self.gone(call, id).await

@@ -138,7 +138,13 @@ impl Connector {
                 None => Look::Unseen,
                 Some(found) => match &found.connector_state {
                     Some(ConnectorState::Running | ConnectorState::Paused) => Look::Ready(found),
-                    Some(ConnectorState::Failed) => Look::Failed(why_failed(&found)),
+                    Some(ConnectorState::Failed) => {
+                        let why = why_failed(&found);
+                        if is_denial(&why) {
+                            return Err(CloudError::new(ErrorKind::Permission, format!("the connector {arn}"), why));
+                        }
+                        Look::Failed(why)
+                    }
                     Some(ConnectorState::Deleting) => Look::Failed("somebody is deleting the connector".to_owned()),
                     state => Look::Pending(state.as_ref().map_or("in no state yet", ConnectorState::as_str).to_owned()),
                 },
@@ -345,6 +351,12 @@ fn settings(inputs: &ConnectorInputs) -> HashMap<String, String> {
     let topics: Vec<&str> = inputs.topics.keys().map(String::as_str).collect();
     let topics = (!topics.is_empty()).then(|| (TOPICS.to_owned(), topics.join(",")));
     inputs.configuration.clone().into_iter().chain(topics).collect()
+}
+
+/// Whether a connector failed for what its role may not do. Its policies may just be too new for it.
+fn is_denial(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["accessdenied", "access denied", "not authorized", "assume"].iter().any(|words| why.contains(words))
 }
 
 /// Whether a create was refused for a role that IAM does not show to everybody yet.

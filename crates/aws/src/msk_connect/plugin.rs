@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
 use crate::clients::{Clients, partition};
-use crate::delete::delete_once_unused;
+use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
@@ -252,7 +252,12 @@ impl Resource for Plugin {
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let send = || async {
             let sent = self.clients.kafkaconnect.delete_custom_plugin().custom_plugin_arn(id).send().await;
-            sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteCustomPlugin", &error))
+            let sent = sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteCustomPlugin", &error));
+            unless_leaving(sent, || async {
+                let found = self.describe(id).await?;
+                Ok(found.and_then(|found| found.custom_plugin_state) == Some(CustomPluginState::Deleting))
+            })
+            .await
         };
         delete_once_unused(call, &format!("deleting the plugin {id}"), PACE, send).await?;
         self.gone(call, id).await

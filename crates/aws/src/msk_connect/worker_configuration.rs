@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
 use crate::clients::Clients;
-use crate::delete::delete_once_unused;
+use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, once_name_is_free, wait_until};
@@ -209,7 +209,12 @@ impl Resource for WorkerConfiguration {
         let send = || async {
             let sent =
                 self.clients.kafkaconnect.delete_worker_configuration().worker_configuration_arn(id).send().await;
-            sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteWorkerConfiguration", &error))
+            let sent = sent.map(drop).map_err(|error| classify("kafkaconnect:DeleteWorkerConfiguration", &error));
+            unless_leaving(sent, || async {
+                let found = self.describe(id).await?;
+                Ok(found.and_then(|found| found.worker_configuration_state) == Some(WorkerConfigurationState::Deleting))
+            })
+            .await
         };
         delete_once_unused(call, &format!("deleting the worker configuration {id}"), PACE, send).await?;
         self.gone(call, id).await

@@ -24,6 +24,9 @@ const LOOKS: [Duration; 5] = [
     Duration::from_millis(3_200),
 ];
 
+/// How long what may be done is given to be known everywhere, before an object is made again that gave up without it.
+const PERMISSIONS: Duration = Duration::from_secs(5);
+
 /// How a step tells the loop what the cloud has called its object.
 pub(super) struct Naming {
     pub(super) index: usize,
@@ -65,11 +68,25 @@ pub(super) async fn run(
 
 async fn make(kind: &dyn Kind, call: &Call, step: &Step, inputs: &Value, naming: &Naming) -> Result<Value, CloudError> {
     let mut tries = Tries::new(call);
+    let mut made_before = false;
     loop {
+        let early = call.is_early();
         let refused = match kind.create(call, inputs).await {
             Ok(id) => {
                 naming.named(&id).await?;
-                return finish(kind, call, &id, None, inputs).await;
+                let refused = match finish(kind, call, &id, None, inputs).await {
+                    Err(refused) if early && refused.kind == ErrorKind::Permission => refused,
+                    finished => return finished,
+                };
+                if (made_before && !call.is_early()) || !is_beyond_update(kind, &id, inputs).await {
+                    return Err(refused);
+                }
+                // It began before what it may do was known everywhere, and has given up for good.
+                made_before = true;
+                call.progress(format!("making it again after {refused}"));
+                delete(kind, call, &id).await?;
+                call.pause(PERMISSIONS).await?;
+                continue;
             }
             Err(refused) => refused,
         };
@@ -129,6 +146,12 @@ async fn take_over(
     finish(kind, call, id, Some(old), inputs).await
 }
 
+/// Whether only another object can be what is asked for.
+async fn is_beyond_update(kind: &dyn Kind, id: &str, inputs: &Value) -> bool {
+    let live = kind.read_many(&[id.to_owned()]).await.pop();
+    matches!(live, Some(Ok(Some(live))) if kind.beyond_update(&live, inputs).is_some())
+}
+
 /// Whether no update leads from `old` to `new`.
 fn must_be_replaced(kind: &dyn Kind, old: &Value, new: &Value) -> bool {
     let views = Views { desired: new, secrets: &BTreeSet::new(), recorded: None, live: Some(old), salt: "" };
@@ -175,7 +198,7 @@ async fn delete(kind: &dyn Kind, call: &Call, id: &str) -> Result<(), CloudError
     loop {
         match kind.delete(call, id).await {
             Ok(()) => return Ok(()),
-            Err(refused) => tries.pause_after(refused).await?,
+            Err(refused) => tries.pause_after_change(refused).await?,
         }
     }
 }
