@@ -58,7 +58,7 @@ fn killed_at_any_call_the_next_run_finishes_the_job() {
         for _ in 0..setting("PINFRA_KILL_LANES", LANES) {
             let lane = first.take();
             let (queues, trials, undisturbed) = (&queues, &trials, &undisturbed);
-            scope.spawn(move || go_round_until_done(lane, extent, queues, trials, undisturbed));
+            scope.spawn(move || go_round_until_done(lane, extent, queues, trials, undisturbed, started));
         }
     });
     report(&trials.into_inner().unwrap(), started);
@@ -86,6 +86,7 @@ fn go_round_until_done(
     queues: &Mutex<Queues>,
     trials: &Mutex<Vec<Trial>>,
     undisturbed: &[Undisturbed; SCENARIOS.len()],
+    started: Instant,
 ) {
     loop {
         let mut round: Round = queues.lock().unwrap().each_mut().map(VecDeque::pop_front);
@@ -103,19 +104,23 @@ fn go_round_until_done(
         tried.iter().for_each(tell_failure);
         let mut trials = trials.lock().unwrap();
         trials.extend(tried);
-        if std::env::var_os("PINFRA_KILL_POINTS").is_some() {
-            println!("{} points", trials.len());
-        }
+        // A whole run takes an hour: what is known of it can be looked at, also when it is ended.
+        std::fs::write(table_path(), told(&trials, started)).unwrap();
     }
 }
 
 fn report(trials: &[Trial], started: Instant) {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-anywhere.md");
-    let table = markdown(trials);
-    std::fs::write(&path, &table).unwrap();
-    println!("{table}\n{}\nthe table is in {}", summary(trials, started.elapsed()), path.display());
+    println!("{}\nthis is also in {}", told(trials, started), table_path().display());
     let failed = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed { .. })).count();
     assert!(failed == 0, "{failed} of {} points did not converge", trials.len());
+}
+
+fn told(trials: &[Trial], started: Instant) -> String {
+    format!("{}\n{}\n", markdown(trials), summary(trials, started.elapsed()))
+}
+
+fn table_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-anywhere.md")
 }
 
 fn tell_failure(trial: &Trial) {

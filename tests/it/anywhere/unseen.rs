@@ -8,7 +8,7 @@ use super::stack::NAME;
 use crate::support::Sandbox;
 
 /// Longer than the next run takes to begin.
-const STALE_MS: &str = "1200";
+const STALE_MS: &str = "2000";
 /// Far more than it takes until all is shown.
 const LIMIT: Duration = Duration::from_secs(30);
 /// What EC2 and IAM make, of which they say nothing for that long.
