@@ -36,8 +36,6 @@ pub(super) struct Looked {
     pub(super) place: Place,
     /// What the graph depends on beside the stack file.
     pub(super) facts: Option<Facts>,
-    /// What the stack file asks for, where one was given.
-    pub(super) graph: Option<Graph>,
     /// What was compared: what the stack file asks for, or what is recorded.
     pub(super) addresses: Vec<Address>,
     /// What is there.
@@ -92,13 +90,12 @@ pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looke
             compared?
         }
     };
-    let Compared { facts, graph, addresses, observed, drift } = compared;
-    Ok(Looked { name: chosen.name, file, place, facts, graph, addresses, observed, drift, clients })
+    let Compared { facts, addresses, observed, drift } = compared;
+    Ok(Looked { name: chosen.name, file, place, facts, addresses, observed, drift, clients })
 }
 
 struct Compared {
     facts: Option<Facts>,
-    graph: Option<Graph>,
     addresses: Vec<Address>,
     observed: Observed,
     drift: Drift,
@@ -141,7 +138,7 @@ async fn compare(
         Some(graph) => graph.nodes().map(|node| node.address.clone()).collect(),
         None => state.resources.keys().cloned().collect(),
     };
-    Ok(Compared { facts, graph, addresses, observed, drift })
+    Ok(Compared { facts, addresses, observed, drift })
 }
 
 /// What seems to differ, read by itself.
