@@ -223,7 +223,7 @@ connector: {}
 api: {}
 streams: {}
 lake: { versioning: true }
-workers: { emulator: {}, gateway: {}, cleaner: {} }
+workers: { emulator: {}, gateway: {}, cleaner: { schedule: \"0 12 * * *\" } }
 ";
 
     /// A key, and texts of which any two are different values of it.
@@ -259,7 +259,7 @@ workers: { emulator: {}, gateway: {}, cleaner: {} }
             "workers.emulator.count" => whole(1, 1_000_000),
             "workers.emulator.rows" => whole(1, 10_000_000),
             "workers.emulator.seed" => whole(0, 1_000_000),
-            "workers.gateway.port" | "workers.emulator.port" | "workers.cleaner.port" => whole(1_024, 65_536),
+            "workers.gateway.port" | "workers.emulator.port" | "workers.cleaner.port" => whole(9_000, 65_536),
             "workers.cleaner.commit_ms" => whole(100, 60_001),
             "workers.cleaner.schedule" => words(&["0 12 * * *", "5 4 * * 1", "*/10 * * * *"]),
             _ => return None,
