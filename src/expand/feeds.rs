@@ -164,7 +164,7 @@ impl How {
             How::Text => whole(live?.as_str()?).map(Says::Value),
             How::Milliseconds => {
                 let milliseconds: i128 = live?.as_str()?.parse().ok()?;
-                (milliseconds % 1000 == 0).then(|| Says::Value(Scalar::Whole(milliseconds / 1000)))
+                (milliseconds % 1000 == 0).then_some(Says::Value(Scalar::Whole(milliseconds / 1000)))
             }
             How::KmsKey => Some(Says::Value(Scalar::Text(match live {
                 None => "none".to_owned(),

@@ -133,7 +133,7 @@ mod tests {
                     let attributes = element.attributes().map(|attribute| {
                         let attribute = attribute.unwrap();
                         let name = String::from_utf8(attribute.key.as_ref().to_vec()).unwrap();
-                        (name, attribute.unescape_value().unwrap().into_owned())
+                        (name, attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned())
                     });
                     let name = String::from_utf8(element.name().as_ref().to_vec()).unwrap();
                     found.push((name, attributes.collect()));

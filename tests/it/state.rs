@@ -44,12 +44,15 @@ fn lock_status(sandbox: &Sandbox) -> serde_json::Value {
     serde_json::from_str(&sandbox.ok(&["lock", "status", "pins", "--json"]).stdout).unwrap()
 }
 
+/// What somebody does to the text of a file.
+type Damage<'a> = &'a dyn Fn(String) -> String;
+
 #[tokio::test]
 async fn damaged_state_is_named_and_not_acted_on_and_recovered_from_the_cloud() {
     let sandbox = made();
     let shorter = |text: String| text[..text.len() / 2].to_owned();
     let edited = |text: String| text.replace("\"shards\": 1", "\"shards\": 2");
-    let cases: [(&str, &dyn Fn(String) -> String, &str); 3] = [
+    let cases: [(&str, Damage<'_>, &str); 3] = [
         ("state.json", &shorter, "it ends in the middle"),
         ("state.json", &edited, "its checksum does not hold"),
         ("journal.ndjson", &|text| text.replace("\"serial\":", "\"serial\":1"), "line 1 does not follow"),

@@ -449,7 +449,7 @@ workers: { emulator: { rate: \"${env:RATE}\" }, gateway: {}, cleaner: {} }
             assert!(said.contains(expected), "{field}: {said}");
         }
         let storage = ("msk/cluster.cluster", "storage_gib", json!(25));
-        let said = accepted(FILE, &[storage.clone()], &["msk/cluster.cluster#storage_gb"]).unwrap_err();
+        let said = accepted(FILE, std::slice::from_ref(&storage), &["msk/cluster.cluster#storage_gb"]).unwrap_err();
         assert!(said.contains("did you mean `msk/cluster.cluster#storage_gib`?"), "{said}");
     }
 

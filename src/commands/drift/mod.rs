@@ -21,7 +21,7 @@ use look::Looked;
 pub(super) async fn run(context: &Context, arguments: &DriftArgs) -> Result<bool, Failure> {
     let reports = tell::Reports::asked(&arguments.formats, arguments.output.as_deref(), context.global.json)?;
     let rules = arguments.ignore.iter().map(|file| ignore::read(file)).collect::<Result<Vec<_>, _>>()?;
-    let looked = look::look(context, arguments.stack.as_deref()).await?;
+    let looked = Box::pin(look::look(context, arguments.stack.as_deref())).await?;
     if !arguments.accept.is_empty() {
         accept_as_asked(context, arguments, &looked)?;
         context.tell_requests(&looked.clients)?;

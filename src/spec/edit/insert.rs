@@ -98,7 +98,7 @@ pub(super) fn closing(text: &str, start: usize) -> Option<usize> {
             (None, b'"' | b'\'')
                 if matches!(bytes.get(at.wrapping_sub(1)), Some(b' ' | b'\n' | b'{' | b'[' | b',' | b':')) =>
             {
-                quote = Some(byte)
+                quote = Some(byte);
             }
             (None, b'#') if matches!(bytes.get(at.wrapping_sub(1)), Some(b' ' | b'\t' | b'\n')) => {
                 at += text.get(at..)?.find('\n')?;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "cases are written down as they are")]
 fn edited(text: &str, path: &str, to: Scalar) -> Result<String, String> {
     let path: Vec<&str> = path.split('.').collect();
     set(&Source::new("dev.yaml", text), &path, &to).map(|edited| edited.text).map_err(|error| error.to_string())

@@ -109,6 +109,7 @@ fn go_round_until_done(
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what the whole run is for")]
 fn report(trials: &[Trial], started: Instant) {
     println!("{}\nthis is also in {}", told(trials, started), table_path().display());
     let failed = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed { .. })).count();
@@ -123,6 +124,7 @@ fn table_path() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-anywhere.md")
 }
 
+#[expect(clippy::print_stdout, reason = "a whole run takes an hour: what went wrong is told as it comes")]
 fn tell_failure(trial: &Trial) {
     if let Outcome::Failed { said, .. } = &trial.outcome {
         println!("\n{}, {:?}:\n{said}", trial.scenario.word(), trial.point);

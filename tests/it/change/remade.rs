@@ -19,7 +19,7 @@ struct Again {
 }
 
 impl Again {
-    fn new(lake: Value) -> Again {
+    fn new(lake: &Value) -> Again {
         let stack = Stack::new(json!({
             "name": "again",
             "tables": { "pin": { "key": "index", "clean": "pin.sql" }, "geo": { "key": "index", "clean": "pin.sql" } },
@@ -113,7 +113,7 @@ async fn stored(clients: &Clients, bucket: &str, table: &str) -> BTreeSet<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_is_made_again_loses_nothing_of_what_was_stored() {
-    let mut again = Again::new(json!({}));
+    let mut again = Again::new(&json!({}));
     again.stack.up(&[]);
     assert_eq!(again.folder(), "topics", "the first ones are where the sink has them by itself");
     let clients = again.stack.sandbox.clients().await;
@@ -148,7 +148,7 @@ async fn a_topic_that_is_made_again_loses_nothing_of_what_was_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_stays_keeps_what_an_earlier_life_stored() {
-    let mut again = Again::new(json!({ "use": "a-bucket-that-stays" }));
+    let mut again = Again::new(&json!({ "use": "a-bucket-that-stays" }));
     // Something has to be there for the bucket to be made in.
     again.stack.sandbox.ok(&["local", "start"]);
     let clients = again.stack.sandbox.clients().await;

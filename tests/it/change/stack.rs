@@ -48,8 +48,8 @@ impl Stack {
     /// The plan, as `--json` tells it.
     pub(crate) fn plan(&self, options: &[&str]) -> Value {
         let said = self.sandbox.ok(&[&["plan", "stack.yaml", "--json"], options].concat());
-        let plans = said.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        plans.filter(|line| line["event"] == "plan").last().unwrap_or_else(|| panic!("no plan: {said:?}"))
+        let mut plans = said.stdout.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        plans.find(|line| line["event"] == "plan").unwrap_or_else(|| panic!("no plan: {said:?}"))
     }
 
     /// The addresses of the steps of a plan with what is done, such as `update msk/topic.pin`.

@@ -88,6 +88,7 @@ fn writes(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<
     more.filter(|name| !is_read(name)).collect()
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what people run it for, with `--nocapture`")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_behind_its_back_is_told_and_nothing_else() {
     let sandbox = Sandbox::new();

@@ -40,6 +40,7 @@ fn text(shelf: &Arc<dyn Shelf>) -> Option<String> {
     shelf.read(NAME).unwrap().map(|document| String::from_utf8(document.bytes).unwrap())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an answer is asked once")]
 fn is_changed<T>(answer: Result<T, ShelfError>) -> bool {
     matches!(answer, Err(ShelfError::Changed { .. }))
 }
