@@ -141,19 +141,14 @@ fn state_that_was_lost_is_found_again_by_its_tags() {
     assert!(left.stdout.contains("4 to create"), "{}", left.stdout);
 }
 
-#[test]
-fn what_somebody_changed_by_hand_is_seen_and_mended() {
+#[tokio::test]
+async fn what_somebody_changed_by_hand_is_seen_and_mended() {
     let sandbox = Sandbox::new();
     sandbox.write("streams.yaml", STREAMS);
     sandbox.ok(&["up", "streams.yaml"]);
-    // A state of before the second `up` makes what that one did look like somebody else's change.
-    let state = sandbox.folder.path().join(".pinfra/pins");
-    let recorded = std::fs::read(state.join("state.json")).unwrap();
-    sandbox.write("streams.yaml", &STREAMS.replace("shards: 1", "shards: 1, retention_hours: 30"));
-    sandbox.ok(&["up", "streams.yaml"]);
-    std::fs::write(state.join("state.json"), recorded).unwrap();
-    std::fs::remove_file(state.join("journal.ndjson")).unwrap();
-    sandbox.write("streams.yaml", STREAMS);
+    let clients = sandbox.clients().await;
+    let longer = clients.kinesis.increase_stream_retention_period().stream_name("pins-pin").retention_period_hours(30);
+    longer.send().await.unwrap();
     let status = sandbox.run(&["status"]);
     assert_eq!(status.code, 1);
     assert!(status.stdout.contains("changed outside of pinfra"), "{}", status.stdout);
@@ -300,13 +295,6 @@ fn a_local_cloud_that_was_killed_is_missed_by_status_and_started_by_up() {
     let up = sandbox.ok(&["up", "streams.yaml"]);
     assert!(up.stderr.contains("no changes"), "{}", up.stderr);
     assert_eq!(sandbox.ok(&["outputs", "--show", "endpoint"]).stdout, endpoint, "other tools find it where it was");
-}
-
-#[test]
-fn state_at_a_url_is_refused() {
-    let said = Sandbox::new().run(&["--state", "s3://bucket/prefix", "status"]);
-    assert_eq!(said.code, 2);
-    assert!(said.stderr.contains("keeps state in a folder"), "{}", said.stderr);
 }
 
 #[test]

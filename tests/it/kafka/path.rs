@@ -70,6 +70,10 @@ fn only_destroys(said: &str) {
     let looks = ["Describe", "List", "Get", "Head"];
     let destroys = ["Delete", "Terminate", "Release", "Disassociate", "Remove", "Detach", "Revoke", "Abort"];
     for call in calls {
+        // A usage plan lets go of a stage by an update.
+        if call.starts_with("API Gateway.UpdateUsagePlan ") {
+            continue;
+        }
         let (_, operation) = call.split_once('.').unwrap();
         let is_meant = looks.iter().chain(&destroys).any(|verb| operation.starts_with(verb));
         assert!(is_meant, "`down` called {call}");

@@ -311,14 +311,18 @@ fn begin(
     let new = match (action, known) {
         (Action::Create, known) => {
             // After the delete half of a replacement nothing of the old object is left to remember. But a create
-            // that is tried again because nobody knows how it ended must look the same to the cloud.
-            let again = known.filter(|known| known.id.is_none() && known.inputs == *inputs);
+            // that is tried again because nobody knows how it ended must look the same to the cloud, and so must one of what
+            // was named and is not to be seen: the cloud may only not show it yet.
+            let again = known.filter(|known| matches!(known.status, Status::Begun | Status::Named));
+            let again = again.filter(|known| known.inputs == *inputs);
             record(Status::Begun, None, again.and_then(|known| known.made_by).or(Some(step)))
         }
         (Action::Adopt, _) => record(Status::Named, id, None),
         (Action::Update, Some(known)) => {
             known.id = id.or(known.id.take());
             known.status = Status::Named;
+            // It was seen: if it is gone after this, another one is made.
+            known.made_by = None;
             // Until the old needs are known to be released, both orders must hold when destroying.
             let more: Vec<Address> = needs.iter().filter(|need| !known.needs.contains(need)).cloned().collect();
             known.needs.extend(more);
@@ -369,6 +373,29 @@ mod tests {
     fn status(entries: &[Entry]) -> Option<Status> {
         let state = replay(State::new("s", "l"), &journal(entries)).unwrap();
         state.resources.values().next().map(|record| record.status.clone())
+    }
+
+    #[test]
+    fn a_create_that_nobody_saw_the_end_of_is_the_same_create() {
+        let made_by = |entries: &[Entry]| {
+            let state = replay(State::new("s", "l"), &journal(entries)).unwrap();
+            state.resources.values().next().and_then(|record| record.made_by)
+        };
+        let named = |step| Entry::Named { step, id: "x".into() };
+        let failed = Entry::Failed { step: 1, reason: "no".into() };
+        let create = |step| begin(step, Action::Create);
+        assert_eq!(made_by(&[create(1), create(2)]), Some(1), "its answer was lost");
+        assert_eq!(made_by(&[create(1), named(1), create(2)]), Some(1), "it may only not be shown yet");
+        assert_eq!(made_by(&[create(1), named(1), failed, create(2)]), Some(2), "it is known to be broken");
+        let update = Entry::Begin {
+            step: 2,
+            address: Address::new("test/thing", "a"),
+            action: Action::Update,
+            id: Some("x".into()),
+            inputs: json!({"size": 1}),
+            needs: vec![],
+        };
+        assert_eq!(made_by(&[create(1), named(1), update, create(3)]), Some(3), "it was there, and is gone");
     }
 
     #[test]
