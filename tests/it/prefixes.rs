@@ -95,7 +95,7 @@ async fn from_every_prefix_of_a_real_journal_the_next_run_converges() {
     let there = tagged(&sandbox).await;
     assert!(there.len() > 20, "{there:?}");
     let mut tried = [0, 0];
-    for cut in cuts(&up.journal, 4) {
+    for cut in cuts(&up.journal, 3) {
         set_back(&sandbox, &up, cut);
         sandbox.ok(UP);
         sandbox.ok(PLAN);
@@ -104,7 +104,7 @@ async fn from_every_prefix_of_a_real_journal_the_next_run_converges() {
     }
     let down = record(&sandbox, DOWN);
     assert_eq!(tagged(&sandbox).await, BTreeSet::new());
-    for cut in cuts(&down.journal, 4) {
+    for cut in cuts(&down.journal, 3) {
         set_back(&sandbox, &down, cut);
         sandbox.ok(DOWN);
         assert_eq!(tagged(&sandbox).await, BTreeSet::new(), "cut off after {cut} bytes");
