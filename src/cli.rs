@@ -360,7 +360,7 @@ pub enum LocalCommand {
 /// What to do with the rules of trouble.
 #[derive(Debug, Subcommand)]
 pub enum FaultsCommand {
-    /// Replace all rules, one a line, such as `on kafka:CreateCluster nth=1 do kill after`; counting begins at 0
+    /// Replace all rules, one a line, such as `on kafka:CreateClusterV2 nth=1 do kill after`; counting begins at 0
     Set {
         /// The file with the rules; `-` reads them from stdin
         file: String,

@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(kind("Stream x under account 1 not ACTIVE, instead in state UPDATING"), ErrorKind::Conflict);
     }
 
-    /// The table of `aws-resources.md` §10: code, status, class.
+    /// Code, status, class.
     #[test]
     fn each_class_has_its_codes() {
         use ErrorKind::{Blocked, Conflict, Credentials, NotFound, Permission, Quota, Throttled, Transient};

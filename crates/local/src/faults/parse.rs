@@ -11,7 +11,7 @@ use crate::wire::catalogue;
 const ACTS: [&str; 8] = ["refuse", "throttle", "error", "reset", "lose-answer", "delay", "hang", "kill"];
 const CONDITIONS: [&str; 7] = ["nth=", "every=", "chance=", "times=", "writes", "reads", "do"];
 const MOMENTS: [&str; 3] = ["before", "after", "answered"];
-const EXAMPLE: &str = "such as `on kafka:CreateCluster nth=1 do kill after`";
+const EXAMPLE: &str = "such as `on kafka:CreateClusterV2 nth=1 do kill after`";
 
 /// Longer than any test waits.
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -36,7 +36,7 @@ fn what_cannot_be_read_is_told_with_its_place_and_the_nearest_spelling() {
         (
             "om kafka:* do reset",
             1,
-            "a rule begins with `on`, such as `on kafka:CreateCluster nth=1 do kill after`, and this is `om`; did you mean `on`?",
+            "a rule begins with `on`, such as `on kafka:CreateClusterV2 nth=1 do kill after`, and this is `om`; did you mean `on`?",
         ),
         ("on", 3, "the line ends where `<service>:<operation>` should stand"),
         ("on kafka do reset", 4, "`kafka` is not `<service>:<operation>`, `<service>:*` or `*:*`"),
@@ -92,7 +92,7 @@ fn all_lines_are_told_at_once_and_none_is_taken() {
     assert_eq!(
         errors.to_string(),
         "line 1, column 4: the local cloud has no service `x`\n\
-         line 3, column 1: a rule begins with `on`, such as `on kafka:CreateCluster nth=1 do kill after`, and this is `foo`"
+         line 3, column 1: a rule begins with `on`, such as `on kafka:CreateClusterV2 nth=1 do kill after`, and this is `foo`"
     );
 }
 
