@@ -10,9 +10,9 @@ use pinfra_engine::{Address, ErrorKind, State};
 use pinfra_workers::config::Program;
 use serde_json::Value;
 
-use super::{existing, plugin, secret};
+use super::{of_file, plugin, secret};
 use crate::commands::context::Context;
-use crate::commands::facts::files::{absolute, hash_of, read_text};
+use crate::commands::facts::files::{absolute, hash_of};
 use crate::expand::{Facts, PluginFile, ProgramFile, SourceFile, bucket_name};
 use crate::report::Failure;
 use crate::spec::{EventSource, Stack, Target};
@@ -30,18 +30,7 @@ pub(in crate::commands) async fn deployed(
     clients: &Clients,
     kept: &str,
 ) -> Result<Facts, Failure> {
-    let cleaning =
-        stack.tables.iter().filter_map(|table| Some((table.name.value.clone(), table.sql.as_ref()?.text.to_string())));
-    let mut facts = Facts { cleaning: cleaning.collect(), ..Facts::default() };
-    if let Some(key) = stack.client.as_ref().and_then(|client| client.key.as_ref()) {
-        facts.public_key = Some(read_text(key.get())?);
-    }
-    if let Some(bucket) = stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
-        existing::bucket(stack, bucket, clients).await?;
-    }
-    if let Some(cluster) = stack.cluster.as_ref().and_then(|cluster| cluster.existing.as_ref()) {
-        facts.cluster = Some(existing::cluster(stack, cluster, clients).await?);
-    }
+    let mut facts = of_file(stack, clients).await?;
     let target = if place.target == Target::Aws.name() { Target::Aws } else { Target::Local };
     if let Some(connector) = &stack.connector {
         facts.plugin = Some(match recorded_plugin(state) {

@@ -26,18 +26,7 @@ pub(super) async fn collect(
     place: &Place,
     clients: &Clients,
 ) -> Result<Facts, Failure> {
-    let cleaning =
-        stack.tables.iter().filter_map(|table| Some((table.name.value.clone(), table.sql.as_ref()?.text.to_string())));
-    let mut facts = Facts { cleaning: cleaning.collect(), ..Facts::default() };
-    if let Some(key) = stack.client.as_ref().and_then(|client| client.key.as_ref()) {
-        facts.public_key = Some(read_text(key.get())?);
-    }
-    if let Some(bucket) = stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
-        existing::bucket(stack, bucket, clients).await?;
-    }
-    if let Some(cluster) = stack.cluster.as_ref().and_then(|cluster| cluster.existing.as_ref()) {
-        facts.cluster = Some(existing::cluster(stack, cluster, clients).await?);
-    }
+    let mut facts = of_file(stack, clients).await?;
     if let Some(connector) = &stack.connector {
         facts.plugin = Some(plugin::plugin(context, connector, target, clients).await?);
     }
@@ -49,6 +38,23 @@ pub(super) async fn collect(
         if workers.gateway.is_some() {
             facts.gateway_secret = secret::gateway(stack, place, clients).await?;
         }
+    }
+    Ok(facts)
+}
+
+/// What does not hang on what is deployed: the texts that the file names, and what it says of a cluster and a bucket of others.
+async fn of_file(stack: &Stack, clients: &Clients) -> Result<Facts, Failure> {
+    let cleaning =
+        stack.tables.iter().filter_map(|table| Some((table.name.value.clone(), table.sql.as_ref()?.text.to_string())));
+    let mut facts = Facts { cleaning: cleaning.collect(), ..Facts::default() };
+    if let Some(key) = stack.client.as_ref().and_then(|client| client.key.as_ref()) {
+        facts.public_key = Some(read_text(key.get())?);
+    }
+    if let Some(bucket) = stack.lake.as_ref().and_then(|lake| lake.existing.as_ref()) {
+        existing::bucket(stack, bucket, clients).await?;
+    }
+    if let Some(cluster) = stack.cluster.as_ref().and_then(|cluster| cluster.existing.as_ref()) {
+        facts.cluster = Some(existing::cluster(stack, cluster, clients).await?);
     }
     Ok(facts)
 }
