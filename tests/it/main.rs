@@ -11,6 +11,7 @@ mod deployed_worker;
 mod drift;
 mod drift_reports;
 mod faults;
+mod half_made;
 mod interrupted;
 mod kafka;
 mod kill;
