@@ -27,6 +27,7 @@ mod schema;
 mod stacks;
 mod status;
 mod strays;
+mod unseen;
 mod up;
 mod validate;
 mod verify;

@@ -89,6 +89,10 @@ pub struct Plan {
     /// What is recorded otherwise than it was found, although no step is needed. Executing records it.
     #[serde(skip)]
     pub seen: Vec<Entry>,
+    /// What it takes for gone or never made though the cloud may only not show it yet: a run was interrupted while it
+    /// made, changed or mended this. Carried out like that, the plan would leave it behind, so look again before.
+    #[serde(skip)]
+    pub unseen: BTreeSet<Address>,
 }
 
 /// What a resource may be protected from. A replacement takes the old object away as well, but what is in its place does

@@ -127,6 +127,9 @@ pub trait Resource: Send + Sync + 'static {
     /// Outputs that an update may change, such as the version of an object's content: when one is planned, what
     /// refers to them is planned to change along. All others stay as they are for as long as the object lives.
     const CHANGING_OUTPUTS: &'static [&'static str] = &[];
+    /// Whether the cloud knows a create that is sent again, by a unique name or a client token. Where it does not, it would
+    /// make another object, so what an earlier run may have made has to be looked for.
+    const KNOWN_AGAIN: bool = true;
     /// Tells what can only be replaced, where that hangs on more than which field differs.
     const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
     /// Tells what can be asked of a new object and not of this one, where a replacement is not what is meant.
@@ -211,6 +214,8 @@ pub trait Kind: Send + Sync {
     fn info(&self) -> &'static KindInfo;
     /// See [`Resource::CHANGING_OUTPUTS`].
     fn changing_outputs(&self) -> &'static [&'static str];
+    /// See [`Resource::KNOWN_AGAIN`].
+    fn is_known_again(&self) -> bool;
     /// See [`Resource::DRIFT`].
     fn hints(&self) -> Hints;
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
@@ -269,6 +274,10 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn changing_outputs(&self) -> &'static [&'static str] {
         R::CHANGING_OUTPUTS
+    }
+
+    fn is_known_again(&self) -> bool {
+        R::KNOWN_AGAIN
     }
 
     fn hints(&self) -> Hints {

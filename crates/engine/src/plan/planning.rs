@@ -128,6 +128,9 @@ impl<'a> Planning<'a> {
                     Some((id, _)) => format!("recorded as `{id}`, but it is gone"),
                     None => "new".to_owned(),
                 };
+                if record.is_some_and(|record| self.would_be_made_twice(node, inputs, kind, record)) {
+                    self.plan.unseen.insert(node.address.clone());
+                }
                 return Decision::InPlace {
                     action: Action::Create,
                     reason,
@@ -178,6 +181,19 @@ impl<'a> Planning<'a> {
             Status::Begun | Status::Named => {
                 let reason = "an earlier run was interrupted while making or changing it".to_owned();
                 Decision::InPlace { action: Action::Update, reason, changes }
+            }
+        }
+    }
+
+    /// Whether a create would make another object beside one that the cloud may only not show yet. The same create is known
+    /// again where the kind has names or tokens for that ([`Entry::Begin`] keeps its number).
+    fn would_be_made_twice(&self, node: &Node, inputs: &Value, kind: &dyn Kind, record: &Record) -> bool {
+        match record.status {
+            Status::Settled => false,
+            Status::Tainted { .. } => true,
+            Status::Begun | Status::Named => {
+                let same = redact(inputs, &node.secrets, &self.state.lineage) == record.inputs;
+                !same || record.made_by.is_none() || !kind.is_known_again()
             }
         }
     }
@@ -258,7 +274,7 @@ impl<'a> Planning<'a> {
     }
 
     fn delete_step(
-        &self,
+        &mut self,
         address: &Address,
         record: Option<&Record>,
         info: &KindInfo,
@@ -273,7 +289,12 @@ impl<'a> Planning<'a> {
                 Some(id) if self.is_being_deleted(address) => {
                     (Action::Delete, Some(id), "an earlier run began to destroy it".to_owned())
                 }
-                _ => (Action::Forget, None, "it is gone".to_owned()),
+                _ => {
+                    if record.is_some_and(|record| record.status != Status::Settled) {
+                        self.plan.unseen.insert(address.clone());
+                    }
+                    (Action::Forget, None, "it is gone".to_owned())
+                }
             },
         };
         Step {
