@@ -2,7 +2,7 @@
 
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::state::{Place, State};
-use pinfra_engine::{Catalog, Graph, Plan, StateStore, observe, plan_destroy};
+use pinfra_engine::{Action, Catalog, Graph, Plan, StateStore, observe, plan_destroy};
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
@@ -89,6 +89,9 @@ async fn destroy(
         context.tell("nothing to destroy");
         context.tell_requests(&clients)?;
         return Ok(());
+    }
+    for step in plan.steps.iter().filter(|step| step.action == Action::Forget && step.id.is_some()) {
+        context.tell(&format!("`{}` is left alone: {}", step.address, step.reason));
     }
     ask(context, &plan, target, asked.yes).await?;
     let carried_out = carry_out(context, &plan, &catalog, &mut store, asked).await;

@@ -176,7 +176,8 @@ impl From<Vec<PlanError>> for Failure {
             let (declared_at, hint) = match error {
                 PlanError::NotOurs { declared_at, .. } => (
                     declared_at.as_str(),
-                    "rename the stack, or remove what has the name; pinfra never takes over what it did not make",
+                    "rename the stack, or remove what has the name; pinfra takes over nothing that it did not make, unless its \
+                     tags `pinfra:stack` and `pinfra:address` say that it is the stack's",
                 ),
                 PlanError::Protected { declared_at, would, .. } => {
                     let hint = match would {

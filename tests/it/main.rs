@@ -16,6 +16,7 @@ mod interrupted;
 mod kafka;
 mod kill;
 mod lost_state;
+mod made_again;
 mod pipeline;
 mod prefixes;
 mod query;

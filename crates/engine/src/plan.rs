@@ -56,7 +56,7 @@ pub struct Step {
     /// How long it usually takes on AWS.
     #[serde(skip)]
     pub usual: Duration,
-    /// The object's id, where one is known.
+    /// The object's id, where one is known; of what is dropped from state, that of somebody else's object in its place.
     pub id: Option<String>,
     /// What is asked for, with its references: they are resolved when its turn comes. Not for printing.
     #[serde(skip)]

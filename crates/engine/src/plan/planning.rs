@@ -168,7 +168,7 @@ impl<'a> Planning<'a> {
         };
         match &record.status {
             Status::Settled if changes.is_empty() => {
-                self.see(node, inputs, id, live, record);
+                self.see(node, inputs, id, outputs_with_mark(kind, live, record), record);
                 Decision::Nothing
             }
             Status::Settled => {
@@ -200,17 +200,17 @@ impl<'a> Planning<'a> {
 
     /// Notes what is recorded otherwise than it was found: an output that has changed, another order, an id that
     /// was lost, a step whose end nobody saw.
-    fn see(&mut self, node: &Node, inputs: &Value, id: &str, live: &LiveValue, record: &Record) {
+    fn see(&mut self, node: &Node, inputs: &Value, id: &str, outputs: Value, record: &Record) {
         // A field that costs nothing to change may still refer to what is made later.
         let known = references(inputs).is_empty();
         let inputs = if known { redact(inputs, &node.secrets, &self.state.lineage) } else { record.inputs.clone() };
         let same = record.id.as_deref() == Some(id)
             && record.inputs == inputs
-            && record.outputs == live.outputs
+            && record.outputs == outputs
             && record.needs.iter().eq(self.graph.needs(&node.address))
             && !self.open.contains(&node.address);
         if !same {
-            let (address, id, outputs) = (node.address.clone(), id.to_owned(), live.outputs.clone());
+            let (address, id) = (node.address.clone(), id.to_owned());
             let needs = self.graph.needs(&node.address).cloned().collect();
             self.plan.seen.push(Entry::Seen { address, id, inputs, outputs, needs });
         }
@@ -283,7 +283,7 @@ impl<'a> Planning<'a> {
     ) -> Step {
         let (action, id, reason) = match self.observed.get(address) {
             Some(Observation::Present { id, .. }) => (Action::Delete, Some(id.clone()), reason),
-            Some(Observation::Theirs { id, owner }) => (Action::Forget, None, format!("`{id}` is {owner}")),
+            Some(Observation::Theirs { id, owner }) => (Action::Forget, Some(id.clone()), format!("`{id}` is {owner}")),
             // It may be going still, which counts as gone. What it needs has to wait for its end.
             Some(Observation::Absent) | None => match record.and_then(|record| record.id.clone()) {
                 Some(id) if self.is_being_deleted(address) => {
@@ -382,4 +382,15 @@ impl<'a> Planning<'a> {
         order::release_before_delete(&mut self.plan.steps, &released_by);
         order::sort_by_needs(&mut self.plan.steps);
     }
+}
+
+/// The outputs to be recorded of an object that is as it should be: a read may have left its mark out.
+fn outputs_with_mark(kind: &dyn Kind, live: &LiveValue, record: &Record) -> Value {
+    let mut outputs = live.outputs.clone();
+    let Some(mark) = kind.mark() else { return outputs };
+    let recorded = record.outputs.get(mark).filter(|_| live.outputs.get(mark).is_none());
+    if let (Some(outputs), Some(recorded)) = (outputs.as_object_mut(), recorded) {
+        outputs.insert(mark.to_owned(), recorded.clone());
+    }
+    outputs
 }
