@@ -1,5 +1,7 @@
 //! `pinfra down`: destroys all of a stack. Needs no stack file, and not even state when it gets one.
 
+use std::path::Path;
+
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::state::{Place, State};
 use pinfra_engine::{Action, Catalog, Graph, Plan, StateStore, observe, plan_destroy};
@@ -7,20 +9,39 @@ use pinfra_engine::{Action, Catalog, Graph, Plan, StateStore, observe, plan_dest
 use super::context::Context;
 use super::interrupt::unless_interrupted;
 use super::run::{Asked, ask, carry_out};
-use super::stacks::{Chosen, choose};
+use super::stacks::{Chosen, choose, looks_like_a_file};
 use super::{local, plan, stacks, strays, unseen};
 use crate::cli::Patience;
 use crate::expand::{Facts, expand};
 use crate::report::Failure;
 use crate::spec::{Stack, Target};
 
+/// What the user wishes of `down`.
+pub(super) struct Wished {
+    /// Without a question.
+    pub(super) yes: bool,
+    /// Damaged state is no obstacle.
+    pub(super) recover: bool,
+    /// How long to wait.
+    pub(super) patience: Patience,
+}
+
 /// Destroys the stack that `given` names.
-pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patience: Patience) -> Result<(), Failure> {
-    let chosen = choose(context, given)?;
+pub(super) async fn run(context: &Context, given: Option<&str>, wished: Wished) -> Result<(), Failure> {
+    let (chosen, recovered) = match given.filter(|given| wished.recover && looks_like_a_file(given)) {
+        Some(file) => {
+            let (chosen, store) = recover(context, Path::new(file))?;
+            (chosen, Some(store))
+        }
+        None => (choose(context, given)?, None),
+    };
     let (target, region) = place(context, &chosen)?;
-    let store = stacks::open(context, &chosen.name, "down")?;
+    let store = match recovered {
+        Some(store) => store,
+        None => stacks::open(context, &chosen.name, "down")?,
+    };
     let connected = local::connect(context, target, &region).await?;
-    let asked = Asked { command: "pinfra down", yes, patience };
+    let asked = Asked { command: "pinfra down", yes: wished.yes, patience: wished.patience };
     let destroyed = destroy(context, store, target, &connected, chosen.file.as_ref(), asked).await;
     connected.release(context).await;
     destroyed?;
@@ -28,6 +49,14 @@ pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patie
         context.tell(&format!("without state this cannot be told from what others have, and stays: {kept}"));
     }
     Ok(())
+}
+
+/// The stack of a file, whose damaged state is set aside. Without the file nobody would know where it lives.
+fn recover(context: &Context, file: &Path) -> Result<(Chosen, StateStore), Failure> {
+    let file = stacks::load(file)?;
+    let store = stacks::recover(context, &file.name, "down")?;
+    let state = Some(store.state().clone());
+    Ok((Chosen { name: file.name.value.clone(), file: Some(file), state }, store))
 }
 
 /// Whether anything is recorded of a stack.

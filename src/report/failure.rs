@@ -132,7 +132,8 @@ impl From<StateError> for Failure {
         let failure = Failure::from_error(&error);
         if error.is_damage() {
             return failure.hint(
-                "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds",
+                "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds; `pinfra down \
+                 STACK.yaml --recover` sets it aside and destroys that",
             );
         }
         if matches!(&error, StateError::Shelf(ShelfError::Failed { doing: "write", .. })) {
