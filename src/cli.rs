@@ -139,6 +139,9 @@ pub enum Command {
         /// Do not ask before acting
         #[arg(long, short)]
         yes: bool,
+        /// Set damaged state aside and destroy what the cloud holds of the stack; needs its stack file
+        #[arg(long)]
+        recover: bool,
         /// How long to wait
         #[command(flatten)]
         patience: Patience,

@@ -1,32 +1,47 @@
 //! `pinfra down`: destroys all of a stack. Needs no stack file, and not even state when it gets one.
 
-use std::time::Duration;
+use std::path::Path;
 
 use pinfra_aws::{Clients, catalog};
-use pinfra_engine::state::{Place, State, Status};
-use pinfra_engine::{Address, Catalog, Graph, Observation, Observed, StateStore, observe, plan_destroy};
+use pinfra_engine::state::{Place, State};
+use pinfra_engine::{Action, Catalog, Graph, Plan, StateStore, observe, plan_destroy};
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
 use super::run::{Asked, ask, carry_out};
-use super::stacks::{Chosen, choose};
-use super::{left, local, plan, stacks, strays};
+use super::stacks::{Chosen, choose, looks_like_a_file};
+use super::{left, local, plan, stacks, strays, unseen};
 use crate::cli::Patience;
 use crate::expand::{Facts, expand};
 use crate::report::Failure;
 use crate::spec::{Stack, Target};
 
-/// When to look again for what was just being made when a run was killed: AWS shows some things only after a moment
-/// ("Eventual consistency in the Amazon EC2 API"), and this is the last run that knows of them.
-const LOOK_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// What the user wishes of `down`.
+pub(super) struct Wished {
+    /// Without a question.
+    pub(super) yes: bool,
+    /// Damaged state is no obstacle.
+    pub(super) recover: bool,
+    /// How long to wait.
+    pub(super) patience: Patience,
+}
 
 /// Destroys the stack that `given` names.
-pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patience: Patience) -> Result<(), Failure> {
-    let chosen = choose(context, given)?;
+pub(super) async fn run(context: &Context, given: Option<&str>, wished: Wished) -> Result<(), Failure> {
+    let (chosen, recovered) = match given.filter(|given| wished.recover && looks_like_a_file(given)) {
+        Some(file) => {
+            let (chosen, store) = recover(context, Path::new(file))?;
+            (chosen, Some(store))
+        }
+        None => (choose(context, given)?, None),
+    };
     let (target, region) = place(context, &chosen)?;
-    let store = stacks::open(context, &chosen.name, "down")?;
+    let store = match recovered {
+        Some(store) => store,
+        None => stacks::open(context, &chosen.name, "down")?,
+    };
     let connected = local::connect(context, target, &region).await?;
-    let asked = Asked { command: "pinfra down", yes, patience };
+    let asked = Asked { command: "pinfra down", yes: wished.yes, patience: wished.patience };
     let destroyed = destroy(context, store, target, &connected, chosen.file.as_ref(), asked).await;
     connected.release(context).await;
     destroyed?;
@@ -38,6 +53,14 @@ pub(super) async fn run(context: &Context, given: Option<&str>, yes: bool, patie
     }
     connected.tell_if_left(context).await;
     Ok(())
+}
+
+/// The stack of a file, whose damaged state is set aside. Without the file nobody would know where it lives.
+fn recover(context: &Context, file: &Path) -> Result<(Chosen, StateStore), Failure> {
+    let file = stacks::load(file)?;
+    let store = stacks::recover(context, &file.name, "down")?;
+    let state = Some(store.state().clone());
+    Ok((Chosen { name: file.name.value.clone(), file: Some(file), state }, store))
 }
 
 /// Whether anything is recorded of a stack.
@@ -90,18 +113,18 @@ async fn destroy(
         let clients = Clients::connect(&connected.connection).await?;
         plan::check_account(store.state(), &clients)?;
         let catalog = catalog(&clients);
-        let (state, observed) = what_is_there(context, store.state(), file, target, &clients, &catalog).await?;
-        Ok((clients, catalog, state, observed))
+        let plan = planned(context, store.state(), file, target, &clients, &catalog).await?;
+        Ok((clients, catalog, plan))
     };
-    let (clients, catalog, mut state, observed) = unless_interrupted(plan::INTERRUPTED, Box::pin(looking)).await?;
-    let protected = file.into_iter().flat_map(|file| &file.protect);
-    state.protected.extend(protected.map(|protected| protected.value.clone()));
-    let plan = plan_destroy(&state, &observed, &catalog)?;
+    let (clients, catalog, plan) = unless_interrupted(plan::INTERRUPTED, Box::pin(looking)).await?;
     if plan.is_empty() {
         store.close()?;
         context.tell("nothing to destroy");
         context.tell_requests(&clients)?;
         return Ok(());
+    }
+    for step in plan.steps.iter().filter(|step| step.action == Action::Forget && step.id.is_some()) {
+        context.tell(&format!("`{}` is left alone: {}", step.address, step.reason));
     }
     ask(context, &plan, target, asked.yes).await?;
     let carried_out = carry_out(context, &plan, &catalog, &mut store, asked).await;
@@ -110,40 +133,32 @@ async fn destroy(
     carried_out.map(drop)
 }
 
-/// What is recorded or carries the stack's tags, and what of it the cloud holds.
-async fn what_is_there(
+/// The plan that destroys what is recorded or carries the stack's tags, as far as the cloud holds it.
+async fn planned(
     context: &Context,
     recorded: &State,
     file: Option<&Stack>,
     target: Target,
     clients: &Clients,
     catalog: &Catalog,
-) -> Result<(State, Observed), Failure> {
+) -> Result<Plan, Failure> {
     let graph = match file.filter(|_| !is_recorded(Some(recorded))) {
         Some(file) => names_in(file, target, clients)?,
         None => Graph::default(),
     };
-    let mut observed = look(&graph, recorded, catalog).await?;
-    for pause in LOOK_AGAIN {
-        if !observed.iter().any(|(address, seen)| may_be_unseen(recorded, address, seen)) {
-            break;
+    let mut looked = 0;
+    loop {
+        let observed = observe(&graph, recorded, catalog).await;
+        let mut observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;
+        let mut state = strays::with_all(recorded, &mut observed, clients, catalog).await?;
+        let protected = file.into_iter().flat_map(|file| &file.protect);
+        state.protected.extend(protected.map(|protected| protected.value.clone()));
+        let plan = plan_destroy(&state, &observed, catalog)?;
+        if !unseen::look_again(context, recorded, &plan, looked).await {
+            return Ok(plan);
         }
-        context.tell("looking again for what the run before may have made at its end");
-        tokio::time::sleep(pause).await;
-        observed = look(&graph, recorded, catalog).await?;
+        looked += 1;
     }
-    let state = strays::with_all(recorded, &mut observed, clients, catalog).await?;
-    Ok((state, observed))
-}
-
-async fn look(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Failure> {
-    observe(graph, state, catalog).await.map_err(|unreadable| plan::cannot_read(&unreadable))
-}
-
-/// Whether an object may be there although it was not seen: nobody knows whether its create got through.
-fn may_be_unseen(state: &State, address: &Address, seen: &Observation) -> bool {
-    let record = state.resources.get(address);
-    *seen == Observation::Absent && record.is_some_and(|record| record.status == Status::Begun && record.id.is_none())
 }
 
 /// What a stack file says of the names of things, where that is all that is known: a bucket that has no tags yet has a name,

@@ -29,6 +29,7 @@ mod schema;
 mod stacks;
 mod status;
 mod strays;
+mod unseen;
 mod up;
 mod validate;
 mod verify;
@@ -73,8 +74,9 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
             let wished = up::Wished { plan: plan.as_deref(), yes, recover, patience };
             on_runtime(up::run(context, &stack, wished)).map(|()| 0)
         }
-        Command::Down { stack, yes, patience } => {
-            on_runtime(down::run(context, stack.as_deref(), yes, patience)).map(|()| 0)
+        Command::Down { stack, yes, recover, patience } => {
+            let wished = down::Wished { yes, recover, patience };
+            on_runtime(down::run(context, stack.as_deref(), wished)).map(|()| 0)
         }
         Command::Drift(arguments) => Ok(if on_runtime(drift::run(context, &arguments))? { 2 } else { 0 }),
         Command::Status { stack } => {

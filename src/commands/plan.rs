@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
-use super::{facts, files, local, saved, stacks, strays};
+use super::{facts, files, local, saved, stacks, strays, unseen};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
@@ -76,10 +76,16 @@ pub(super) async fn make(
     let graph = expand(stack, &place, &facts)?;
     stacks::check_lake(context, &graph)?;
     let catalog = catalog(clients);
-    let mut observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
-    let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
-    let plan = plan(&graph, &known, &observed, &catalog)?;
-    Ok(Planned { place, graph, observed, plan })
+    let mut looked = 0;
+    loop {
+        let mut observed = observe(&graph, state, &catalog).await.map_err(|unreadable| cannot_read(&unreadable))?;
+        let known = strays::unless_recorded(context, state, &mut observed, clients, &catalog).await?;
+        let plan = plan(&graph, &known, &observed, &catalog)?;
+        if !unseen::look_again(context, state, &plan, looked).await {
+            return Ok(Planned { place, graph, observed, plan });
+        }
+        looked += 1;
+    }
 }
 
 /// Whether the credentials are of the account that the stack is in. In another one everything would seem to be gone, or

@@ -87,7 +87,9 @@ fn advice(report: &Report<'_>) -> Vec<String> {
                 .to_owned(),
         ];
     };
-    if has(What::Changed) || has(What::Missing) {
+    // What is there and somebody else's is in the way of another one.
+    let is_gone = |finding: &Finding| finding.what == What::Missing && finding.id.is_none();
+    if has(What::Changed) || report.drift.findings.iter().any(is_gone) {
         advice.push(format!("`pinfra up {file}` makes it what the stack file says"));
     }
     if has(What::Changed) {

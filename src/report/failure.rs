@@ -132,7 +132,8 @@ impl From<StateError> for Failure {
         let failure = Failure::from_error(&error);
         if error.is_damage() {
             return failure.hint(
-                "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds",
+                "`pinfra up STACK.yaml --recover` sets it aside and rebuilds the state from what the cloud holds; `pinfra down \
+                 STACK.yaml --recover` sets it aside and destroys that",
             );
         }
         if matches!(&error, StateError::Shelf(ShelfError::Failed { doing: "write", .. })) {
@@ -176,7 +177,8 @@ impl From<Vec<PlanError>> for Failure {
             let (declared_at, hint) = match error {
                 PlanError::NotOurs { declared_at, .. } => (
                     declared_at.as_str(),
-                    "rename the stack, or remove what has the name; pinfra never takes over what it did not make",
+                    "rename the stack, or remove what has the name; pinfra takes over nothing that it did not make, unless its \
+                     tags `pinfra:stack` and `pinfra:address` say that it is the stack's",
                 ),
                 PlanError::Protected { declared_at, would, .. } => {
                     let hint = match would {

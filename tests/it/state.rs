@@ -98,6 +98,34 @@ async fn what_was_recorded_and_is_in_the_stack_file_no_more_goes_though_state_wa
     assert_eq!(sandbox.ok(PLAN).stdout, "no changes: 3 resources are as the stack file says\n");
 }
 
+#[tokio::test]
+async fn a_stack_whose_state_is_damaged_is_taken_down_by_its_file() {
+    let sandbox = made();
+    let shorter = |text: String| text[..text.len() / 2].to_owned();
+    edit(&sandbox, "state.json", shorter);
+    let by_name = sandbox.run(&["down", "pins", "--recover"]);
+    assert_eq!(by_name.code, 1, "where it lives stands in what is damaged: {}", by_name.stderr);
+    assert!(by_name.stderr.contains("pinfra down STACK.yaml --recover"), "{}", by_name.stderr);
+    let before = sandbox.requests();
+    let without = sandbox.run(&["down", "streams.yaml"]);
+    assert_eq!((without.code, sandbox.requests()), (1, before), "{}", without.stderr);
+    assert_eq!(sandbox.streams().await.len(), 3);
+
+    // What the file has no more goes as well.
+    sandbox.write("streams.yaml", &STREAMS.replace("  user: { key: ind }\n", ""));
+    let down = sandbox.ok(&["down", "streams.yaml", "--recover"]);
+    assert!(down.stderr.contains("set aside as"), "{}", down.stderr);
+    assert_eq!(sandbox.streams().await, [""; 0]);
+    assert!(sandbox.clients().await.s3.list_buckets().send().await.unwrap().buckets().is_empty());
+    assert!(!sandbox.requests().contains_key("kinesis.AddTagsToStream"), "nothing was adopted");
+
+    sandbox.write("streams.yaml", STREAMS);
+    sandbox.ok(&["up", "streams.yaml"]);
+    let whole = sandbox.ok(&["down", "streams.yaml", "--recover"]);
+    assert!(whole.stderr.contains("there is nothing to recover"), "{}", whole.stderr);
+    assert_eq!(sandbox.streams().await, [""; 0]);
+}
+
 #[test]
 fn the_state_of_another_stack_and_of_a_newer_program_are_named() {
     let sandbox = made();

@@ -65,6 +65,7 @@ const READS: &[(&str, &[&str])] = &[
             "GetPublicAccessBlock",
             "HeadBucket",
             "HeadObject",
+            "ListBuckets",
             "ListMultipartUploads",
             "ListObjectVersions",
             "ListObjectsV2",

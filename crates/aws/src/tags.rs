@@ -28,6 +28,11 @@ pub fn ownership(stack: &str, address: &Address, user: &Tags) -> Tags {
     tags
 }
 
+/// Whether tags say of which stack an object is, or which one of it.
+pub(crate) fn are_pinfras(tags: &Tags) -> bool {
+    tags.contains_key(STACK) || tags.contains_key(ADDRESS)
+}
+
 /// Whose an object with `found` tags is, seen from one that should carry `wanted`.
 pub fn owner(wanted: &Tags, found: &Tags) -> Owner {
     if found.get(STACK).is_some() && found.get(STACK) == wanted.get(STACK) && found.get(ADDRESS) == wanted.get(ADDRESS)

@@ -3,14 +3,18 @@
 //! What state has an id for is read by that id. The rest is found by name or tag, and so is what is not there any
 //! more under its id: state may be lost, or older than the cloud, and nothing must be made twice.
 
+mod whose;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde_json::Value;
 
-use crate::resource::{ADDRESS_TAG, Catalog, Found, LiveValue, Owner, STACK_TAG};
+use crate::resource::{Catalog, Found, LiveValue, Owner};
 use crate::value::{Reference, references, resolve, with_secrets_of};
 use crate::{Address, CloudError, Graph, Node, State};
+pub(crate) use whose::is_part_of_theirs;
+use whose::{leave_parts_of_theirs, unless_theirs};
 
 /// What the cloud holds under one address.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +46,8 @@ pub type Unreadable = Vec<(Address, CloudError)>;
 /// Reads what the cloud holds. Kinds are read at the same time, and each kind's objects together; as long as state
 /// and cloud agree, that is one round.
 pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Unreadable> {
-    let mut refresh = Refresh {
-        catalog,
-        stack: &state.stack,
-        asked: BTreeMap::new(),
-        observed: Observed::new(),
-        unreadable: Vec::new(),
-    };
+    let mut refresh =
+        Refresh { catalog, state, asked: BTreeMap::new(), observed: Observed::new(), unreadable: Vec::new() };
     for (address, record) in &state.resources {
         match &record.id {
             Some(id) => refresh.read(address, id),
@@ -80,12 +79,13 @@ pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<
     }
     refresh.run().await;
     refresh.find_in_order(&later).await;
+    leave_parts_of_theirs(state, &mut refresh.observed);
     if refresh.unreadable.is_empty() { Ok(refresh.observed) } else { Err(refresh.unreadable) }
 }
 
 struct Refresh<'a> {
     catalog: &'a Catalog,
-    stack: &'a str,
+    state: &'a State,
     /// What the next round asks, by kind.
     asked: BTreeMap<String, Asked>,
     observed: Observed,
@@ -125,13 +125,26 @@ impl Refresh<'_> {
             for (address, answer) in answers {
                 match answer {
                     Ok(observation) => {
-                        let observation = unless_theirs(self.stack, &address, observation);
-                        self.observed.insert(address, observation);
+                        let observation = unless_theirs(catalog, self.state, &address, observation);
+                        self.note(address, observation);
                     }
                     Err(error) => self.unreadable.push((address, error)),
                 }
             }
         }
+    }
+
+    fn note(&mut self, address: Address, seen: Observation) {
+        if let (Some(Observation::Theirs { id: known, .. }), Observation::Theirs { id, .. }) =
+            (self.observed.get(&address), &seen)
+        {
+            let kind = self.catalog.get(address.kind());
+            // Found once more by its name: what was said of it by its id says more.
+            if id == known || kind.and_then(|kind| kind.id_in(id)).as_ref() == Some(known) {
+                return;
+            }
+        }
+        self.observed.insert(address, seen);
     }
 
     /// Finds each node by its inputs, after those that it refers to. What refers to something that is not there
@@ -179,22 +192,6 @@ impl Refresh<'_> {
     }
 }
 
-/// An object under a recorded id that carries another stack's tags was made anew by that one. Without any such tags it
-/// is taken for ours: that somebody took tags off is likelier, and the plan shows it.
-fn unless_theirs(stack: &str, address: &Address, observation: Observation) -> Observation {
-    let Observation::Present { id, live } = &observation else { return observation };
-    let tag = |name: &str| live.inputs.get("tags").and_then(|tags| tags.get(name)).and_then(Value::as_str);
-    match (tag(STACK_TAG), tag(ADDRESS_TAG)) {
-        (Some(of), _) if of != stack => {
-            Observation::Theirs { id: id.clone(), owner: format!("part of the stack `{of}`") }
-        }
-        (_, Some(known)) if known != address.in_tags().to_string() => {
-            Observation::Theirs { id: id.clone(), owner: format!("`{known}` of this stack") }
-        }
-        _ => observation,
-    }
-}
-
 async fn ask(catalog: &Catalog, kind: String, asked: Asked) -> Answers {
     let Asked { mut by_id, by_inputs } = asked;
     let kind = match catalog.require(&kind) {
@@ -228,29 +225,4 @@ async fn ask(catalog: &Catalog, kind: String, asked: Asked) -> Answers {
         answers.push((address, observation));
     }
     answers
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_object_under_a_recorded_id_that_carries_other_tags_is_not_ours() {
-        let address = Address::new("test/thing", "a");
-        let seen = |tags: Value| {
-            let live = LiveValue { inputs: json!({ "tags": tags }), outputs: json!({}) };
-            unless_theirs("pins", &address, Observation::Present { id: "x".into(), live })
-        };
-        let is_ours = |tags| matches!(seen(tags), Observation::Present { .. });
-        assert!(is_ours(json!({STACK_TAG: "pins", ADDRESS_TAG: "test/thing.a"})));
-        assert!(is_ours(json!({})), "tags that were taken off are drift");
-        assert!(!is_ours(json!({STACK_TAG: "other", ADDRESS_TAG: "test/thing.a"})));
-        assert!(!is_ours(json!({STACK_TAG: "pins", ADDRESS_TAG: "test/thing.b"})));
-        let twin = address.twin("x");
-        let live = LiveValue { inputs: json!({ "tags": {ADDRESS_TAG: "test/thing.a"} }), outputs: json!({}) };
-        let seen = unless_theirs("pins", &twin, Observation::Present { id: "x".into(), live });
-        assert!(matches!(seen, Observation::Present { .. }), "what is there twice has the same tags");
-    }
 }

@@ -56,7 +56,7 @@ pub struct Step {
     /// How long it usually takes on AWS.
     #[serde(skip)]
     pub usual: Duration,
-    /// The object's id, where one is known.
+    /// The object's id, where one is known; of what is dropped from state, that of somebody else's object in its place.
     pub id: Option<String>,
     /// What is asked for, with its references: they are resolved when its turn comes. Not for printing.
     #[serde(skip)]
@@ -89,6 +89,10 @@ pub struct Plan {
     /// What is recorded otherwise than it was found, although no step is needed. Executing records it.
     #[serde(skip)]
     pub seen: Vec<Entry>,
+    /// What it takes for gone or never made though the cloud may only not show it yet: a run was interrupted while it
+    /// made, changed or mended this. Carried out like that, the plan would leave it behind, so look again before.
+    #[serde(skip)]
+    pub unseen: BTreeSet<Address>,
 }
 
 /// What a resource may be protected from. A replacement takes the old object away as well, but what is in its place does

@@ -131,6 +131,13 @@ pub trait Resource: Send + Sync + 'static {
     /// Outputs that an update may change, such as the version of an object's content: when one is planned, what
     /// refers to them is planned to change along. All others stay as they are for as long as the object lives.
     const CHANGING_OUTPUTS: &'static [&'static str] = &[];
+    /// The output that is another one for another object, where the id is a name that another object may get. It tells an
+    /// object of ours whose tags were taken off from one that somebody else has made in its place. A read may leave it out
+    /// of an object that has ownership tags; one that cannot tell it counts as another object.
+    const MARK: Option<&'static str> = None;
+    /// Whether the cloud knows a create that is sent again, by a unique name or a client token. Where it does not, it would
+    /// make another object, so what an earlier run may have made has to be looked for.
+    const KNOWN_AGAIN: bool = true;
     /// Tells what can only be replaced, where that hangs on more than which field differs.
     const BEYOND_UPDATE: Option<BeyondUpdate<Self::Inputs, Self::Outputs>> = None;
     /// Tells what can be asked of a new object and not of this one, where a replacement is not what is meant.
@@ -217,6 +224,10 @@ pub trait Kind: Send + Sync {
     fn info(&self) -> &'static KindInfo;
     /// See [`Resource::CHANGING_OUTPUTS`].
     fn changing_outputs(&self) -> &'static [&'static str];
+    /// See [`Resource::MARK`].
+    fn mark(&self) -> Option<&'static str>;
+    /// See [`Resource::KNOWN_AGAIN`].
+    fn is_known_again(&self) -> bool;
     /// See [`Resource::DRIFT`].
     fn hints(&self) -> Hints;
     /// See [`Resource::BEYOND_UPDATE`]; nothing where `live` or `new` cannot be read.
@@ -277,6 +288,14 @@ impl<R: Resource> Kind for Erased<R> {
 
     fn changing_outputs(&self) -> &'static [&'static str] {
         R::CHANGING_OUTPUTS
+    }
+
+    fn mark(&self) -> Option<&'static str> {
+        R::MARK
+    }
+
+    fn is_known_again(&self) -> bool {
+        R::KNOWN_AGAIN
     }
 
     fn hints(&self) -> Hints {

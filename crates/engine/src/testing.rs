@@ -353,6 +353,8 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
         usual_delete: Duration::from_secs(2),
     };
     const CHANGING_OUTPUTS: &'static [&'static str] = &["version"];
+    const MARK: Option<&'static str> = Some("arn");
+    const KNOWN_AGAIN: bool = NAMED;
     type Inputs = Inputs;
     type Outputs = Outputs;
 

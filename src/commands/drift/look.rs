@@ -15,7 +15,7 @@ use futures::future::{Either, select};
 use pinfra_aws::unmanaged::{self, Known};
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::drift::drift;
-use pinfra_engine::observe::Observed;
+use pinfra_engine::observe::{Observation, Observed};
 use pinfra_engine::state::Place;
 use pinfra_engine::{Address, Drift, Graph, State, What, observe};
 
@@ -158,7 +158,9 @@ async fn read_again(
     let differs = found.findings.iter().filter(|finding| finding.what != What::Unhealthy || finding.field.is_some());
     let addresses: BTreeSet<&Address> = differs.map(|finding| &finding.address).collect();
     let mut some = state.clone();
-    some.resources.retain(|address, _| addresses.contains(address));
+    // What is in an object of somebody else's is told of that one alone, and may be ours after all.
+    let theirs = |address: &Address| matches!(observed.get(address), Some(Observation::Theirs { .. }));
+    some.resources.retain(|address, _| addresses.contains(address) || theirs(address));
     if some.resources.is_empty() {
         return Ok(Observed::new());
     }

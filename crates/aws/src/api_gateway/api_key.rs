@@ -121,6 +121,8 @@ impl Resource for ApiKey {
         usual_delete: Duration::from_secs(1),
     };
 
+    const KNOWN_AGAIN: bool = false;
+
     type Inputs = ApiKeyInputs;
     type Outputs = ApiKeyOutputs;
 

@@ -132,6 +132,8 @@ impl Resource for Deployment {
     };
     const CHANGING_OUTPUTS: &'static [&'static str] = &["deployment_id"];
 
+    const KNOWN_AGAIN: bool = false;
+
     type Inputs = DeploymentInputs;
     type Outputs = DeploymentOutputs;
 

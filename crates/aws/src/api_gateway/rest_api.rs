@@ -191,6 +191,8 @@ impl Resource for RestApi {
     const DRIFT: Hints =
         Hints { members: &["document.paths.*.*", "document.models.*", "document.validators.*"], works: &[] };
 
+    const KNOWN_AGAIN: bool = false;
+
     type Inputs = RestApiInputs;
     type Outputs = RestApiOutputs;
 

@@ -276,6 +276,8 @@ impl Resource for UsagePlan {
 
     const DRIFT: Hints = Hints { members: &["stages", "keys"], works: &[] };
 
+    const KNOWN_AGAIN: bool = false;
+
     type Inputs = UsagePlanInputs;
     type Outputs = UsagePlanOutputs;
 

@@ -122,6 +122,8 @@ impl Resource for ElasticIp {
         usual_delete: Duration::from_secs(3),
     };
 
+    const KNOWN_AGAIN: bool = false;
+
     type Inputs = ElasticIpInputs;
     type Outputs = ElasticIpOutputs;
 

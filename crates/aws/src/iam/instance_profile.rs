@@ -36,6 +36,8 @@ pub struct InstanceProfileOutputs {
     pub arn: String,
     /// Its name.
     pub name: String,
+    /// Its unique id: another one when it is made again.
+    pub unique_id: String,
 }
 
 /// The kind.
@@ -120,12 +122,18 @@ impl Resource for InstanceProfile {
             Field { name: "role", on_change: OnChange::Update, doc: "the name of its one role" },
             Field { name: "tags", on_change: OnChange::Update, doc: "the profile's tags and pinfra's own" },
         ],
-        outputs: &[("arn", "the profile's ARN"), ("name", "the profile's name")],
+        outputs: &[
+            ("arn", "the profile's ARN"),
+            ("name", "the profile's name"),
+            ("unique_id", "the profile's unique id: another one when it is made again"),
+        ],
         loses: "",
         usual_create: Duration::from_secs(2),
         usual_update: Duration::from_secs(2),
         usual_delete: Duration::from_secs(2),
     };
+
+    const MARK: Option<&'static str> = Some("unique_id");
 
     type Inputs = InstanceProfileInputs;
     type Outputs = InstanceProfileOutputs;
@@ -174,7 +182,8 @@ impl Resource for InstanceProfile {
             role: Input::Known(role),
             tags: tags_of(profile.tags()),
         };
-        let outputs = InstanceProfileOutputs { arn: profile.arn, name: profile.instance_profile_name };
+        let (arn, name, unique_id) = (profile.arn, profile.instance_profile_name, profile.instance_profile_id);
+        let outputs = InstanceProfileOutputs { arn, name, unique_id };
         Ok(Some(Live { inputs, outputs }))
     }
 

@@ -175,6 +175,8 @@ impl Resource for Role {
         usual_delete: Duration::from_secs(2),
     };
 
+    const MARK: Option<&'static str> = Some("unique_id");
+
     type Inputs = RoleInputs;
     type Outputs = RoleOutputs;
 

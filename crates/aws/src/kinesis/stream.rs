@@ -62,6 +62,8 @@ pub struct StreamOutputs {
     pub arn: String,
     /// Its name.
     pub name: String,
+    /// When it was made: another one of its name was made at another time.
+    pub created: String,
     /// Why it does not work now, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
@@ -285,10 +287,9 @@ fn live(found: &StreamDescriptionSummary, tags: Tags) -> Live<StreamInputs, Stre
     // One that is being changed takes records and gives them.
     let works = [StreamStatus::Active, StreamStatus::Updating].contains(&found.stream_status);
     let condition = (!works).then(|| format!("the stream is {}", found.stream_status.as_str()));
-    Live {
-        inputs,
-        outputs: StreamOutputs { arn: found.stream_arn.clone(), name: found.stream_name.clone(), condition },
-    }
+    let (arn, name) = (found.stream_arn.clone(), found.stream_name.clone());
+    let created = found.stream_creation_timestamp.to_string();
+    Live { inputs, outputs: StreamOutputs { arn, name, created, condition } }
 }
 
 /// A stream that is being deleted is as good as gone.
@@ -327,6 +328,7 @@ impl Resource for Stream {
         outputs: &[
             ("arn", "the stream's ARN"),
             ("name", "the stream's name"),
+            ("created", "when it was made, which tells it from another one of its name"),
             ("condition", "why it does not work now, where that is so"),
         ],
         loses: "every record in it",
@@ -334,6 +336,8 @@ impl Resource for Stream {
         usual_update: Duration::from_secs(60),
         usual_delete: Duration::from_secs(30),
     };
+
+    const MARK: Option<&'static str> = Some("created");
 
     type Inputs = StreamInputs;
     type Outputs = StreamOutputs;

@@ -109,6 +109,11 @@ pub struct BucketOutputs {
     pub arn: String,
     /// Its name.
     pub name: String,
+    /// When S3 says that it was made: another one of its name was made at another time. It is asked for when the bucket was made
+    /// or changed, and where its tags do not say whose it is. Editing a bucket may change it as well (S3 API reference,
+    /// `Bucket.CreationDate`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
 }
 
 /// The policy that refuses every request that does not come over TLS (S3 user guide, "Security best practices").
@@ -234,6 +239,42 @@ impl Bucket {
         })
     }
 
+    /// The bucket as it is; `None` when it is gone.
+    async fn settings(&self, name: &str) -> Result<Option<BucketInputs>, CloudError> {
+        let s3 = &self.clients.s3;
+        // Six SDK calls at once make a future of 30 KB, which has no place inside those that wait for it.
+        let settings = Box::pin(async {
+            try_join!(
+                self.listed_tags(name),
+                settings::read_encryption(s3, name),
+                settings::read_public_access(s3, name),
+                settings::read_policy(s3, name),
+                settings::read_versioning(s3, name),
+                settings::read_lifecycle(s3, name),
+            )
+        });
+        let (tags, encryption, public_access_block, policy, versioning, lifecycle) = match settings.await {
+            Ok(settings) => settings,
+            Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let name = name.to_owned();
+        Ok(Some(BucketInputs { name, encryption, public_access_block, policy, versioning, lifecycle, tags }))
+    }
+
+    /// When S3 says that the bucket was made; `None` where the caller may not ask, since only the list of all buckets tells.
+    async fn created(&self, name: &str) -> Result<Option<String>, CloudError> {
+        let buckets = match self.clients.s3.list_buckets().prefix(name).send().await {
+            Ok(answer) => answer.buckets.unwrap_or_default(),
+            Err(error) => match classify("s3:ListBuckets", &error) {
+                denied if denied.kind == ErrorKind::Permission => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let bucket = buckets.into_iter().find(|bucket| bucket.name() == Some(name));
+        Ok(bucket.and_then(|bucket| bucket.creation_date).map(|created| created.to_string()))
+    }
+
     async fn is_there(&self, name: &str) -> Result<bool, CloudError> {
         match self.clients.s3.head_bucket().bucket(name).send().await {
             Ok(_) => Ok(true),
@@ -243,6 +284,11 @@ impl Bucket {
             },
         }
     }
+}
+
+fn live(inputs: BucketInputs, created: Option<String>) -> Live<BucketInputs, BucketOutputs> {
+    let name = inputs.name.clone();
+    Live { inputs, outputs: BucketOutputs { arn: format!("arn:aws:s3:::{name}"), name, created } }
 }
 
 impl Resource for Bucket {
@@ -274,7 +320,11 @@ impl Resource for Bucket {
             },
             Field { name: "tags", on_change: OnChange::Update, doc: "the bucket's tags and pinfra's own" },
         ],
-        outputs: &[("arn", "the bucket's ARN"), ("name", "the bucket's name")],
+        outputs: &[
+            ("arn", "the bucket's ARN"),
+            ("name", "the bucket's name"),
+            ("created", "when it was made or edited last, which tells it from another one of its name"),
+        ],
         loses: "every object in it",
         usual_create: Duration::from_secs(4),
         usual_update: Duration::from_secs(2),
@@ -282,6 +332,9 @@ impl Resource for Bucket {
     };
 
     const DRIFT: Hints = Hints { members: &["lifecycle"], works: &[] };
+
+    const CHANGING_OUTPUTS: &'static [&'static str] = &["created"];
+    const MARK: Option<&'static str> = Some("created");
 
     type Inputs = BucketInputs;
     type Outputs = BucketOutputs;
@@ -314,41 +367,22 @@ impl Resource for Bucket {
     ) -> Result<Live<BucketInputs, BucketOutputs>, CloudError> {
         let what = format!("waiting for the bucket {id}");
         let found = wait_until(call, &what, PACE, || async {
-            Ok(match self.read(id).await? {
+            Ok(match self.settings(id).await? {
                 Some(found) => Look::Ready(found),
                 None => Look::Unseen,
             })
         })
         .await?;
-        if found.inputs == *new {
-            return Ok(found);
+        if found != *new {
+            settings::write(&self.clients.s3, &found, new).await?;
         }
-        settings::write(&self.clients.s3, &found.inputs, new).await?;
-        Ok(Live { inputs: new.clone(), outputs: found.outputs })
+        Ok(live(new.clone(), self.created(id).await?))
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<BucketInputs, BucketOutputs>>, CloudError> {
-        let s3 = &self.clients.s3;
-        // Six SDK calls at once make a future of 30 KB, which has no place inside those that wait for it.
-        let settings = Box::pin(async {
-            try_join!(
-                self.listed_tags(id),
-                settings::read_encryption(s3, id),
-                settings::read_public_access(s3, id),
-                settings::read_policy(s3, id),
-                settings::read_versioning(s3, id),
-                settings::read_lifecycle(s3, id),
-            )
-        });
-        let (tags, encryption, public_access_block, policy, versioning, lifecycle) = match settings.await {
-            Ok(settings) => settings,
-            Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let name = id.to_owned();
-        let outputs = BucketOutputs { arn: format!("arn:aws:s3:::{id}"), name: name.clone() };
-        let inputs = BucketInputs { name, encryption, public_access_block, policy, versioning, lifecycle, tags };
-        Ok(Some(Live { inputs, outputs }))
+        let Some(inputs) = self.settings(id).await? else { return Ok(None) };
+        let created = if tags::are_pinfras(&inputs.tags) { None } else { self.created(id).await? };
+        Ok(Some(live(inputs, created)))
     }
 
     async fn find(&self, new: &BucketInputs) -> Result<Option<Found>, CloudError> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::members::{self, Member};
 use super::secrets::reveal;
 use super::{CONDITION, Drift, FAILURE, Finding, What};
-use crate::observe::{Observation, Observed};
+use crate::observe::{Observation, Observed, is_part_of_theirs};
 use crate::resource::{Catalog, Kind, LiveValue, OnChange};
 use crate::state::{Record, State, Status};
 use crate::value::{Reference, has_secret, join, references, resolve_known, unknown};
@@ -92,6 +92,10 @@ impl Comparison<'_> {
         let record = self.state.resources.get(address);
         let (id, live) = match self.observed.get(address) {
             Some(Observation::Present { id, live }) => (id, live),
+            // It is told of what it is in.
+            Some(Observation::Theirs { .. }) if is_part_of_theirs(self.state, self.observed, address) => {
+                return Vec::new();
+            }
             Some(Observation::Theirs { id, owner }) => {
                 let detail = format!("`{id}` is there, but it is {owner}");
                 return vec![Finding { id: Some(id.clone()), ..about(address, What::Missing, detail) }];

@@ -128,6 +128,9 @@ impl<'a> Planning<'a> {
                     Some((id, _)) => format!("recorded as `{id}`, but it is gone"),
                     None => "new".to_owned(),
                 };
+                if record.is_some_and(|record| self.would_be_made_twice(node, inputs, kind, record)) {
+                    self.plan.unseen.insert(node.address.clone());
+                }
                 return Decision::InPlace {
                     action: Action::Create,
                     reason,
@@ -167,7 +170,7 @@ impl<'a> Planning<'a> {
             Status::Settled => {
                 let reason = match (changes.is_empty(), kind.idle(live)) {
                     (true, None) => {
-                        self.see(node, inputs, id, live, record);
+                        self.see(node, inputs, id, outputs_with_mark(kind, live, record), record);
                         return Decision::Nothing;
                     }
                     (true, Some(idle)) => idle,
@@ -187,19 +190,32 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// Whether a create would make another object beside one that the cloud may only not show yet. The same create is known
+    /// again where the kind has names or tokens for that ([`Entry::Begin`] keeps its number).
+    fn would_be_made_twice(&self, node: &Node, inputs: &Value, kind: &dyn Kind, record: &Record) -> bool {
+        match record.status {
+            Status::Settled => false,
+            Status::Tainted { .. } => true,
+            Status::Begun | Status::Named => {
+                let same = redact(inputs, &node.secrets, &self.state.lineage) == record.inputs;
+                !same || record.made_by.is_none() || !kind.is_known_again()
+            }
+        }
+    }
+
     /// Notes what is recorded otherwise than it was found: an output that has changed, another order, an id that
     /// was lost, a step whose end nobody saw.
-    fn see(&mut self, node: &Node, inputs: &Value, id: &str, live: &LiveValue, record: &Record) {
+    fn see(&mut self, node: &Node, inputs: &Value, id: &str, outputs: Value, record: &Record) {
         // A field that costs nothing to change may still refer to what is made later.
         let known = references(inputs).is_empty();
         let inputs = if known { redact(inputs, &node.secrets, &self.state.lineage) } else { record.inputs.clone() };
         let same = record.id.as_deref() == Some(id)
             && record.inputs == inputs
-            && record.outputs == live.outputs
+            && record.outputs == outputs
             && record.needs.iter().eq(self.graph.needs(&node.address))
             && !self.open.contains(&node.address);
         if !same {
-            let (address, id, outputs) = (node.address.clone(), id.to_owned(), live.outputs.clone());
+            let (address, id) = (node.address.clone(), id.to_owned());
             let needs = self.graph.needs(&node.address).cloned().collect();
             self.plan.seen.push(Entry::Seen { address, id, inputs, outputs, needs });
         }
@@ -263,7 +279,7 @@ impl<'a> Planning<'a> {
     }
 
     fn delete_step(
-        &self,
+        &mut self,
         address: &Address,
         record: Option<&Record>,
         info: &KindInfo,
@@ -272,13 +288,18 @@ impl<'a> Planning<'a> {
     ) -> Step {
         let (action, id, reason) = match self.observed.get(address) {
             Some(Observation::Present { id, .. }) => (Action::Delete, Some(id.clone()), reason),
-            Some(Observation::Theirs { id, owner }) => (Action::Forget, None, format!("`{id}` is {owner}")),
+            Some(Observation::Theirs { id, owner }) => (Action::Forget, Some(id.clone()), format!("`{id}` is {owner}")),
             // It may be going still, which counts as gone. What it needs has to wait for its end.
             Some(Observation::Absent) | None => match record.and_then(|record| record.id.clone()) {
                 Some(id) if self.is_being_deleted(address) => {
                     (Action::Delete, Some(id), "an earlier run began to destroy it".to_owned())
                 }
-                _ => (Action::Forget, None, "it is gone".to_owned()),
+                _ => {
+                    if record.is_some_and(|record| record.status != Status::Settled) {
+                        self.plan.unseen.insert(address.clone());
+                    }
+                    (Action::Forget, None, "it is gone".to_owned())
+                }
             },
         };
         Step {
@@ -366,4 +387,15 @@ impl<'a> Planning<'a> {
         order::release_before_delete(&mut self.plan.steps, &released_by);
         order::sort_by_needs(&mut self.plan.steps);
     }
+}
+
+/// The outputs to be recorded of an object that is as it should be: a read may have left its mark out.
+fn outputs_with_mark(kind: &dyn Kind, live: &LiveValue, record: &Record) -> Value {
+    let mut outputs = live.outputs.clone();
+    let Some(mark) = kind.mark() else { return outputs };
+    let recorded = record.outputs.get(mark).filter(|_| live.outputs.get(mark).is_none());
+    if let (Some(outputs), Some(recorded)) = (outputs.as_object_mut(), recorded) {
+        outputs.insert(mark.to_owned(), recorded.clone());
+    }
+    outputs
 }

@@ -1,4 +1,4 @@
-//! What `up --recover` does to damaged state: it is set aside, never deleted, and a state that records nothing takes its
+//! What `up --recover` and `down --recover` do to damaged state: it is set aside, never deleted, and a state that records nothing takes its
 //! place. The next plan finds what the cloud holds by names and tags.
 
 use time::OffsetDateTime;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use pinfra_engine::drift::drift;
 use pinfra_engine::testing::Inputs;
-use pinfra_engine::{Drift, Finding, Graph, What, observe};
+use pinfra_engine::{Action, Drift, Finding, Graph, What, observe, plan_destroy};
 use serde_json::json;
 
-use crate::world::{World, address, graph, paused, thing};
+use crate::world::{World, address, graph, item, paused, thing};
 
 async fn look(world: &World, graph: Option<&Graph>) -> Drift {
     let (state, catalog) = (world.state(), world.cloud.catalog());
@@ -103,14 +103,31 @@ fn a_secret_is_compared_and_never_told() {
 #[test]
 fn an_object_that_was_made_again_is_not_the_one_that_was_recorded() {
     paused(async {
-        let (world, graph) = (World::new(), graph([thing("a", |a| a.size = 1)]));
+        let (world, graph) = (World::new(), graph([item("a", |a| a.size = 1)]));
         world.up(&graph).await;
         let mut state = world.state();
-        state.resources.get_mut(&address("fake/thing.a")).unwrap().outputs["arn"] = json!("arn:of-before");
+        state.resources.get_mut(&address("fake/item.a")).unwrap().outputs["arn"] = json!("arn:of-before");
         let catalog = world.cloud.catalog();
         let observed = observe(&graph, &state, &catalog).await.unwrap();
         let found = drift(Some(&graph), &state, &observed, &catalog).findings;
         assert_eq!(short(&found), ["unhealthy a"]);
         assert!(found[0].detail.contains("`arn`"), "{}", found[0].detail);
+    });
+}
+
+#[test]
+fn what_was_made_again_without_the_tags_that_say_whose_it_is_is_somebody_elses() {
+    paused(async {
+        let (world, graph) = (World::new(), graph([thing("a", |a| a.size = 1)]));
+        world.up(&graph).await;
+        let mut state = world.state();
+        state.resources.get_mut(&address("fake/thing.a")).unwrap().outputs["arn"] = json!("arn:of-before");
+        let catalog = world.cloud.catalog();
+        let observed = observe(&Graph::default(), &state, &catalog).await.unwrap();
+        let found = drift(None, &state, &observed, &catalog).findings;
+        assert_eq!(short(&found), ["missing a"]);
+        assert!(found[0].detail.contains("made again by somebody else"), "{}", found[0].detail);
+        let plan = plan_destroy(&state, &observed, &catalog).unwrap();
+        assert_eq!(plan.steps[0].action, Action::Forget);
     });
 }

@@ -12,5 +12,6 @@ mod recorded;
 mod scale;
 mod secrets;
 mod state_format;
+mod unseen;
 mod wishes;
 mod world;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::nearest::did_you_mean;
-use super::rule::{Act, Chance, Moment, Only, Rule, When};
+use super::rule::{Act, Chance, FAIL_LATER, Moment, Only, Rule, When};
 use super::words::{Word, words};
 use crate::services::s3;
 use crate::wire::catalogue;
 
-const ACTS: [&str; 8] = ["refuse", "throttle", "error", "reset", "lose-answer", "delay", "hang", "kill"];
+const ACTS: [&str; 9] = ["refuse", "throttle", "error", "reset", "lose-answer", "delay", "hang", "kill", "fail"];
 const CONDITIONS: [&str; 7] = ["nth=", "every=", "chance=", "times=", "writes", "reads", "do"];
 const MOMENTS: [&str; 3] = ["before", "after", "answered"];
 const EXAMPLE: &str = "such as `on kafka:CreateClusterV2 nth=1 do kill after`";
@@ -92,7 +92,11 @@ impl<'a> Line<'a> {
     fn rule(&mut self) -> Result<Rule, Problem> {
         let (service, operation) = target(self.expect("`<service>:<operation>`")?)?;
         let when = self.conditions()?;
+        let begins = self.words.first();
         let act = self.act()?;
+        if let (Act::Fail(_), Some(word)) = (&act, begins) {
+            fails_later(word, service, operation.as_deref())?;
+        }
         let by_any = self.words.first().is_some_and(|word| word.text == "by=any");
         if by_any {
             self.next();
@@ -137,6 +141,7 @@ impl<'a> Line<'a> {
                     other => Err(at(status, format!("an error is `500` or `503`, and this is `{other}`"))),
                 }
             }
+            "fail" => Ok(Act::Fail(self.expect("the reason, in quotes")?.text.clone())),
             "reset" => Ok(Act::Reset),
             "lose-answer" => Ok(Act::LoseAnswer),
             "delay" => self.duration().map(Act::Delay),
@@ -243,6 +248,15 @@ fn operations_of(service: &str) -> Vec<&'static str> {
         Some((_, model)) => model.operations.iter().map(|operation| operation.name.as_str()).collect(),
         None => s3::operation_names().collect(),
     }
+}
+
+/// Refuses to let fail by and by what is there at once, or never was asked for.
+fn fails_later(word: &Word, service: Option<&str>, operation: Option<&str>) -> Result<(), Problem> {
+    if FAIL_LATER.iter().any(|(of, name)| service == Some(of) && operation == Some(name)) {
+        return Ok(());
+    }
+    let those: Vec<String> = FAIL_LATER.iter().map(|(service, operation)| format!("`{service}:{operation}`")).collect();
+    Err(at(word, format!("only what comes up by and by can `fail`: {}", those.join(", "))))
 }
 
 /// A count that begins at 1.

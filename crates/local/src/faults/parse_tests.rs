@@ -15,7 +15,8 @@ fn every_form_is_read() {
         \n\
         on s3:PutObject every=3 times=2 writes do refuse SlowDown status=503 message=\"a \\\"b\\\" # c\"   # slow\n\
         on *:* chance=2.5% do delay 1500ms by=any\n\
-        on kinesis:* reads do error 503\n";
+        on kinesis:* reads do error 503\n\
+        on kafkaconnect:CreateConnector times=1 do fail \"no more \\\"workers\\\"\"\n";
     let rules = parse(text).unwrap();
     assert_eq!(rules.seed, Some(42));
     let written: Vec<String> = rules.rules.iter().map(Rule::to_string).collect();
@@ -26,6 +27,7 @@ fn every_form_is_read() {
             "on s3:PutObject every=3 times=2 writes do refuse SlowDown status=503 message=\"a \\\"b\\\" # c\"",
             "on *:* chance=2.50% do delay 1500ms by=any",
             "on kinesis:* reads do error 503",
+            "on kafkaconnect:CreateConnector times=1 do fail \"no more \\\"workers\\\"\"",
         ]
     );
 }
@@ -66,6 +68,13 @@ fn what_cannot_be_read_is_told_with_its_place_and_the_nearest_spelling() {
             20,
             "a process is killed `before`, `after` or `answered`, not `befor`; did you mean `before`?",
         ),
+        (
+            "on s3:CreateBucket do fail x",
+            23,
+            "only what comes up by and by can `fail`: `kafka:CreateCluster`, `kafka:CreateClusterV2`, \
+             `kafkaconnect:CreateConnector`, `kafkaconnect:CreateCustomPlugin`",
+        ),
+        ("on kafka:CreateCluster do fail", 31, "the line ends where the reason, in quotes should stand"),
         ("on kafka:* do error 502", 21, "an error is `500` or `503`, and this is `502`"),
         ("on kafka:* do delay 5", 21, "`5` is no time, such as `250ms`, `2s` or `1m`"),
         ("on kafka:* do delay 61m", 21, "`61m` is more than an hour"),

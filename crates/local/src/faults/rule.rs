@@ -61,7 +61,17 @@ pub(crate) enum Act {
     Hang(Duration),
     /// The calling process is killed.
     Kill(Moment),
+    /// The call is answered as any, and what it makes ends FAILED with these words.
+    Fail(String),
 }
+
+/// The creates whose objects come up by and by, and that [`Act::Fail`] is for.
+pub(super) const FAIL_LATER: [(&str, &str); 4] = [
+    ("kafka", "CreateCluster"),
+    ("kafka", "CreateClusterV2"),
+    ("kafkaconnect", "CreateConnector"),
+    ("kafkaconnect", "CreateCustomPlugin"),
+];
 
 /// When the calling process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +112,7 @@ impl Act {
             Act::Kill(Moment::Before) => "kill before",
             Act::Kill(Moment::After) => "kill after",
             Act::Kill(Moment::Answered) => "kill answered",
+            Act::Fail(_) => "fail",
         }
     }
 }
@@ -154,13 +165,22 @@ impl fmt::Display for Act {
                     write!(f, " status={status}")?;
                 }
                 if let Some(message) = message {
-                    write!(f, " message=\"{}\"", message.replace('\\', "\\\\").replace('"', "\\\""))?;
+                    write!(f, " message={}", Quoted(message))?;
                 }
                 Ok(())
             }
             Act::Delay(time) | Act::Hang(time) => write!(f, " {}", Written(*time)),
+            Act::Fail(reason) => write!(f, " {}", Quoted(reason)),
             _ => Ok(()),
         }
+    }
+}
+
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
     }
 }
 

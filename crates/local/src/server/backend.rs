@@ -79,6 +79,7 @@ impl Backend for Dispatch {
                 principal: &role.arn,
                 access_key: "",
                 request_id: &call.request_id,
+                fails: None,
             };
             let answered = match self.route(service, model, &request) {
                 Ok(routed) => self.answer(asked, routed, &request).await,

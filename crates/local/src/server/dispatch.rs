@@ -33,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) principal: &'a str,
     pub(super) access_key: &'a str,
     pub(super) request_id: &'a str,
+    /// Why what this call makes will fail, where a rule says so.
+    pub(super) fails: Option<String>,
 }
 
 /// The services and what stands before them.
@@ -109,6 +111,7 @@ impl Dispatch {
             principal: asked.principal.to_owned(),
             access_key: asked.access_key.to_owned(),
             request_id: asked.request_id.to_owned(),
+            fails: asked.fails,
         };
         let Some(target) = self.services.get(service) else {
             return Err(ApiError::unknown_operation(service, &call.operation));

@@ -27,7 +27,7 @@ use super::loopback::{Host, host_of};
 use super::peer::Peer;
 use super::s3_signs::{Signs, access_key, is_s3};
 use super::services::Services;
-use super::trouble::{Answered, HungUp, Trouble};
+use super::trouble::{Answered, HungUp, Planned, Trouble};
 use super::{StartError, admin, body};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Identity};
@@ -186,8 +186,8 @@ impl Front {
             mutating: operation.mutates,
             role: role_of(&caller.principal_arn),
         };
-        let answer = |planned: Option<ApiError>| async move {
-            let Some(error) = planned else { return s3_answer(s3.handle(request).await) };
+        let answer = |planned: Planned| async move {
+            let Planned::Refusal(error) = planned else { return s3_answer(s3.handle(request).await) };
             let path = request.uri().path().to_owned();
             body::discard(request.into_body()).await;
             s3_answer(s3.refuse(&error, &path))
@@ -244,11 +244,14 @@ impl Front {
             principal: &identity.principal_arn,
             access_key: claim.access_key(),
             request_id,
+            fails: None,
         };
-        let answer = |planned: Option<ApiError>| async move {
-            if let Some(error) = planned {
-                return refuse(error);
-            }
+        let answer = |planned: Planned| async move {
+            let asked = match planned {
+                Planned::Nothing => asked,
+                Planned::Refusal(error) => return refuse(error),
+                Planned::Failing(reason) => Asked { fails: Some(reason), ..asked },
+            };
             match self.dispatch.answer(asked, routed, request).await {
                 Ok(response) => Answered { response: whole(response), code: None },
                 Err(error) => refuse(error),

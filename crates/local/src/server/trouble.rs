@@ -34,9 +34,21 @@ pub(super) struct Trouble {
 /// What becomes of an answer.
 enum Fate {
     Sent,
+    /// And what the call makes will fail for this reason.
+    SentThoughFailing(String),
     Lost,
     LostAndKilled(Victim),
     SentAndKilled(Victim),
+}
+
+/// What a rule has planned for a call that gets an answer.
+pub(super) enum Planned {
+    /// It is carried out.
+    Nothing,
+    /// It is refused.
+    Refusal(ApiError),
+    /// It is carried out, and what it makes fails by and by, for this reason.
+    Failing(String),
 }
 
 /// What happens in place of the call.
@@ -50,26 +62,29 @@ impl Trouble {
         Trouble { faults: Faults::default(), latency }
     }
 
-    /// Plays what this call meets. `answer` carries the call out, or refuses it with the error that it is given.
+    /// Plays what this call meets. `answer` carries the call out as planned.
     pub(super) async fn play<F: Future<Output = Answered>>(
         &self,
         called: &Called<'_>,
         peer: &Peer,
-        answer: impl FnOnce(Option<ApiError>) -> F,
+        answer: impl FnOnce(Planned) -> F,
     ) -> Result<Response<Body>, HungUp> {
         let entry = self.faults.log(called);
-        let (fate, refusal) = match self.meet(called, peer, &entry).await {
-            Ok(fate) => (fate, None),
-            Err(Instead::Refused(error)) => (Fate::Sent, Some(error)),
+        let (fate, planned) = match self.meet(called, peer, &entry).await {
+            Ok(Fate::SentThoughFailing(reason)) => (Fate::Sent, Planned::Failing(reason)),
+            Ok(fate) => (fate, Planned::Nothing),
+            Err(Instead::Refused(error)) => (Fate::Sent, Planned::Refusal(error)),
             Err(Instead::HungUp) => return Err(HungUp),
         };
-        let Answered { response, code } = answer(refusal).await;
+        let Answered { response, code } = answer(planned).await;
         match fate {
-            Fate::Sent | Fate::SentAndKilled(_) => entry.answered(response.status().as_u16(), || code),
+            Fate::Sent | Fate::SentThoughFailing(_) | Fate::SentAndKilled(_) => {
+                entry.answered(response.status().as_u16(), || code)
+            }
             Fate::Lost | Fate::LostAndKilled(_) => {}
         }
         match fate {
-            Fate::Sent => Ok(response),
+            Fate::Sent | Fate::SentThoughFailing(_) => Ok(response),
             Fate::Lost => Err(HungUp),
             Fate::LostAndKilled(victim) => {
                 // That it may be killed was found out before the call; what is left is to say nothing.
@@ -105,6 +120,7 @@ impl Trouble {
             Act::Error(status) => refused(faults::server_error(called.service, status)),
             Act::Reset => Err(Instead::HungUp),
             Act::LoseAnswer => Ok(Fate::Lost),
+            Act::Fail(reason) => Ok(Fate::SentThoughFailing(reason)),
             // Counted in the turn already.
             Act::Delay(_) => Ok(Fate::Sent),
             Act::Hang(time) => {

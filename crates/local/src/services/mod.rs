@@ -35,6 +35,9 @@ pub struct Call {
     pub access_key: String,
     /// Unique; also returned to the caller in a header.
     pub request_id: String,
+    /// Why what this call makes will fail by and by; a rule of [`faults`](crate::faults) says so. Only creates that such rules
+    /// may name look at it.
+    pub fails: Option<String>,
 }
 
 /// A resource with its tags, as the Resource Groups Tagging API lists it.

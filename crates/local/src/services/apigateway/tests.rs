@@ -38,6 +38,7 @@ impl Gateway {
             principal: "arn:aws:iam::000000000000:user/local".to_owned(),
             access_key: "AKIA".to_owned(),
             request_id: "r".to_owned(),
+            fails: None,
         };
         answer(&self.apis.desk, &call, &input)
     }

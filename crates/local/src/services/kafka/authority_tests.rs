@@ -136,6 +136,7 @@ async fn sessions_of_roles_may_do_what_their_policies_say() {
             principal: "arn:aws:iam::000000000000:user/local".to_owned(),
             access_key: String::new(),
             request_id: String::new(),
+            fails: None,
         };
         iam.call(call, input).await.unwrap()
     };

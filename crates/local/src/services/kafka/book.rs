@@ -59,6 +59,7 @@ pub(super) struct Cluster {
     pub(super) version: String,
     pub(super) state: State,
     /// Code and message of what failed.
+    /// Of one that is still being made: why it will fail.
     pub(super) failure: Option<(String, String)>,
     /// The operation that is under way.
     pub(super) operation: Option<String>,

@@ -162,7 +162,7 @@ fn made(desk: &Arc<Desk>, call: &Call, input: &Value, asked: &Value) -> Result<C
             created: desk.clock.now_millis(),
             version: new_version(),
             state: State::Creating,
-            failure: None,
+            failure: call.fails.clone().map(|why| ("InternalError".to_owned(), why)),
             operation: None,
             configuration: checks::configuration(book, &call.region, configuration, &kafka_version)?,
             settings,

@@ -119,6 +119,11 @@ async fn advance(desk: &Arc<Desk>, arn: &str) {
 }
 
 async fn create(desk: &Desk, cluster: &Cluster) {
+    if cluster.failure.is_some() {
+        tokio::time::sleep(desk.settle * 4).await;
+        write(desk, &cluster.arn, State::Creating, |cluster| cluster.state = State::Failed);
+        return;
+    }
     // A kill of the process may have come before the interfaces.
     let connected = clusters::connect(desk, cluster).map_err(|error| error.message);
     let opened = desk.brokers.open_cluster(spec(desk, cluster)).await.map_err(|error| chain(&error));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::book::{Cluster, timestamp};
+use super::book::{Cluster, State, timestamp};
 
 /// As `DescribeCluster` shows it: all in one structure.
 pub(super) fn v1(cluster: &Cluster) -> Value {
@@ -44,7 +44,7 @@ fn common(cluster: &Cluster) -> Map<String, Value> {
     if let Some(operation) = &cluster.operation {
         put("ActiveOperationArn", json!(operation));
     }
-    if let Some((code, message)) = &cluster.failure {
+    if let Some((code, message)) = cluster.failure.as_ref().filter(|_| cluster.state != State::Creating) {
         put("StateInfo", json!({"Code": code, "Message": message}));
     }
     view

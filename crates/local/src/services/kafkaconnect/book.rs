@@ -128,6 +128,7 @@ pub(super) struct Connector {
     /// Another one after each change.
     pub(super) version: String,
     pub(super) state: State,
+    /// Of one that is still being made: why it will fail.
     pub(super) trouble: Option<Trouble>,
     /// Members of the description that never change, as they were given.
     pub(super) fixed: Value,

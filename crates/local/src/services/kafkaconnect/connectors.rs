@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::book::{Connector, Setting, State};
+use super::book::{Connector, Setting, State, Trouble};
 use super::desk::{Book, Desk};
 use super::{Office, capacity, describe, errors, paging, tags};
 use crate::connect::{CONNECTOR_CLASS, TASKS_MAX};
@@ -13,6 +13,9 @@ use crate::wire::error::ApiError;
 
 /// "Apache Kafka Connect versions" of the MSK developer guide.
 const VERSIONS: [&str; 2] = ["2.7.1", "3.7.x"];
+
+/// The code of a connector that a rule lets fail; Kafka Connect's own words begin with others.
+const FAILING: &str = "UnknownError.Unknown";
 
 /// The service that roles of connectors have to trust.
 const MSK_CONNECT: &str = "kafkaconnect.amazonaws.com";
@@ -39,7 +42,7 @@ pub(super) fn create(office: &Office, call: &Call, input: &Value) -> Result<Valu
         created: desk.now(),
         version: version(),
         state: State::Creating,
-        trouble: None,
+        trouble: call.fails.clone().map(|message| Trouble { code: FAILING.to_owned(), message }),
         fixed: fixed(input)?,
         setting,
         cluster_arn: None,

@@ -132,6 +132,10 @@ impl Driver {
         match connector.state {
             State::Creating => {
                 self.settle().await;
+                if connector.trouble.is_some() {
+                    self.write(State::Creating, |connector, _| connector.state = State::Failed);
+                    return false;
+                }
                 let outcome = self.start(&connector, &connector.setting).await;
                 self.write(State::Creating, |connector, _| become_of(connector, outcome));
             }

@@ -52,7 +52,11 @@ pub(super) async fn create(office: &Office, call: &Call, input: &Value) -> Resul
         location: location.clone(),
         size: opened.size,
         md5,
-        trouble: trouble.map(|message| Trouble { code: "InvalidInput.InvalidCustomPlugin".to_owned(), message }),
+        trouble: call
+            .fails
+            .clone()
+            .or(trouble)
+            .map(|message| Trouble { code: "InvalidInput.InvalidCustomPlugin".to_owned(), message }),
         ready_at: desk.settled(),
         gone_at: None,
         tags,
