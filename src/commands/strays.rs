@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use pinfra_aws::catalog::KINDS;
-use pinfra_aws::{Clients, s3, tags};
+use pinfra_aws::{Clients, claims, s3};
 use pinfra_engine::resource::LiveValue;
 use pinfra_engine::state::{Record, State, Status};
 use pinfra_engine::{Address, Catalog, CloudError, ErrorKind, Observation, Observed};
@@ -74,7 +74,7 @@ async fn find(
     catalog: &Catalog,
     objects: bool,
 ) -> Result<Vec<Stray>, CloudError> {
-    let mut tagged = tags::owned_by(clients, catalog, stack).await?;
+    let mut tagged = claims::owned_by(clients, catalog, stack).await?;
     if objects {
         let buckets = tagged.iter().filter(|(address, _)| address.kind() == "s3/bucket");
         let buckets: Vec<String> = buckets.map(|(_, id)| id.clone()).collect();

@@ -80,25 +80,24 @@ fn ignored(report: &Report<'_>) -> String {
 /// What can be done about what was found.
 fn advice(report: &Report<'_>) -> Vec<String> {
     let has = |what: What| report.drift.findings.iter().any(|finding| finding.what == what);
-    let mut advice = Vec::new();
     let Some(file) = report.file else {
         return vec![
             "this is compared with what the last run recorded; with what the stack file says: `pinfra drift STACK.yaml`"
                 .to_owned(),
         ];
     };
-    // What is there and somebody else's is in the way of another one.
-    let is_gone = |finding: &Finding| finding.what == What::Missing && finding.id.is_none();
-    if has(What::Changed) || report.drift.findings.iter().any(is_gone) {
-        advice.push(format!("`pinfra up {file}` makes it what the stack file says"));
-    }
+    let mut advice: Vec<String> =
+        up_does(report).map(|does| format!("`pinfra up {file}` {does}")).into_iter().collect();
     if has(What::Changed) {
         advice.push(format!("`pinfra drift {file} --accept ADDRESS#FIELD` writes what is there into the stack file"));
     }
-    if has(What::Unmanaged) {
-        advice.push(
-            "what is unmanaged is nobody's here: remove it, declare it, or name it in a file for `--ignore`".to_owned(),
-        );
+    if report.drift.findings.iter().any(|finding| fate(finding) == Fate::Refused) {
+        advice.push("what is somebody else's now is in the way of `up`, which refuses to touch it".to_owned());
+    }
+    if report.drift.findings.iter().any(|finding| finding.what == What::Unmanaged && fate(finding) == Fate::Left) {
+        let left = "what stands beside the stack's own is left alone by `up`: remove it, declare it, or name it in a file \
+                    for `--ignore`";
+        advice.push(left.to_owned());
     }
     if has(What::Unhealthy) {
         advice.push(format!(
@@ -106,6 +105,49 @@ fn advice(report: &Report<'_>) -> Vec<String> {
         ));
     }
     advice
+}
+
+/// What becomes of a finding at the next `up`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// The field is brought to what the stack file says.
+    PutBack,
+    /// The resource is made.
+    Made,
+    /// It is in a field of a resource, and goes; or the stack file has it no more.
+    TakenAway,
+    /// It is somebody else's, and the plan is refused.
+    Refused,
+    /// Nothing.
+    Left,
+}
+
+fn fate(finding: &Finding) -> Fate {
+    match finding.what {
+        What::Changed => Fate::PutBack,
+        What::Unhealthy if finding.field.is_some() => Fate::PutBack,
+        What::Missing if finding.id.is_some() => Fate::Refused,
+        What::Missing => Fate::Made,
+        // What was found beside the stack's own says what it is; what was recorded and is asked for no more does not.
+        What::Unmanaged if finding.field.is_some() || finding.live.is_none() => Fate::TakenAway,
+        What::Unmanaged | What::Unhealthy => Fate::Left,
+    }
+}
+
+/// What `up` does about what was found; `None` where that is nothing.
+pub(super) fn up_does(report: &Report<'_>) -> Option<String> {
+    let does = [
+        (Fate::PutBack, "puts back what is changed"),
+        (Fate::Made, "makes what is missing"),
+        (Fate::TakenAway, "takes away what is unmanaged in the stack's own resources"),
+    ];
+    let is_found = |fate_is: Fate| report.drift.findings.iter().any(|finding| fate(finding) == fate_is);
+    let said: Vec<&str> = does.into_iter().filter(|(fate, _)| is_found(*fate)).map(|(_, said)| said).collect();
+    match said.as_slice() {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
+    }
 }
 
 fn draw_resource(findings: &[Finding], page: Page, text: &mut String) {
@@ -319,11 +361,30 @@ pub(super) mod tests {
           ~ config.source  (a secret) → (another one)
 
         5 of 5 resources differ: 3 changed, 1 missing, 1 unmanaged, 1 unhealthy
-        `pinfra up stacks/dev.yaml` makes it what the stack file says
+        `pinfra up stacks/dev.yaml` puts back what is changed, makes what is missing and takes away what is unmanaged in the stack's own resources
         `pinfra drift stacks/dev.yaml --accept ADDRESS#FIELD` writes what is there into the stack file
-        what is unmanaged is nobody's here: remove it, declare it, or name it in a file for `--ignore`
         what is unhealthy: `pinfra plan stacks/dev.yaml` tells what `up` would mend of it, `pinfra status` and `pinfra logs` more
         "#);
+    }
+
+    #[test]
+    fn up_is_said_to_do_what_it_does() {
+        let beside = Finding { live: Some(json!({})), ..finding("iam/role.api", What::Unmanaged, None) };
+        let theirs = Finding { id: Some("pins".to_owned()), ..finding("s3/bucket.lake", What::Missing, None) };
+        let silent = finding("worker/process.cleaner", What::Unhealthy, None);
+        let stage = finding("api_gateway/stage.api", What::Unhealthy, Some("deployment"));
+        let gone = finding("kinesis/stream.pin", What::Unmanaged, None);
+        for (found, does) in [
+            (vec![beside, theirs, silent], None),
+            (vec![stage], Some("puts back what is changed")),
+            (vec![gone], Some("takes away what is unmanaged in the stack's own resources")),
+        ] {
+            let drift = Drift { compared: 1, findings: found };
+            let report = Report { stack: "dev", file: Some("a.yaml"), addresses: &[], drift: &drift, ignored: &[] };
+            assert_eq!(up_does(&report).as_deref(), does);
+            let said = advice(&report).join("\n");
+            assert_eq!(said.contains("refuses to touch") && said.contains("left alone"), does.is_none(), "{said}");
+        }
     }
 
     #[test]

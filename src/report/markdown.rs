@@ -7,7 +7,7 @@
 use pinfra_engine::{Finding, What};
 use serde_json::Value;
 
-use super::drift::{Report, is_told_by_values, or_none, summary};
+use super::drift::{Report, is_told_by_values, or_none, summary, up_does};
 use super::value::{cut, plain};
 
 /// GitHub takes 65,536 characters in a comment; the rest is room for what the caller adds.
@@ -53,9 +53,9 @@ pub fn document(report: &Report<'_>) -> String {
     }
     if let Some(file) = report.file {
         let file = code(file);
+        let up = up_does(report).map(|does| format!("<code>pinfra up</code> {file} {does}; ")).unwrap_or_default();
         text.push_str(&format!(
-            "\n<sub><code>pinfra up</code> {file} makes it what the stack file says; <code>pinfra drift</code> {file} \
-             <code>--accept</code> writes what is there into it.</sub>\n"
+            "\n<sub>{up}<code>pinfra drift</code> {file} <code>--accept</code> writes what is there into it.</sub>\n"
         ));
     }
     text

@@ -39,7 +39,7 @@ const RULES: &[(What, &str, &str, &str)] = &[
         What::Unmanaged,
         "warning",
         "Something that nobody declared touches the stack",
-        "It is not in the stack file, and pinfra leaves it alone: remove it, declare it, or ignore it by a rule.",
+        "It is not in the stack file. `pinfra up` takes it away where it is in a field of the stack's own, such as a rule of a security group, and otherwise leaves it alone: remove it, declare it, or ignore it by a rule.",
     ),
     (
         What::Unhealthy,

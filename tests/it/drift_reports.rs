@@ -43,7 +43,7 @@ async fn reports_go_to_files_while_people_read_text() {
       ~ versioning  false → true
 
     4 of 4 resources differ: 4 changed
-    `pinfra up dev.yaml` makes it what the stack file says
+    `pinfra up dev.yaml` puts back what is changed
     `pinfra drift dev.yaml --accept ADDRESS#FIELD` writes what is there into the stack file
     ");
     let read = |name: &str| std::fs::read_to_string(sandbox.folder.path().join(name)).unwrap();

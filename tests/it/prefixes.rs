@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use pinfra_aws::{catalog, tags};
+use pinfra_aws::{catalog, claims};
 
 use crate::pipeline::share_packed_program;
 use crate::support::Sandbox;
@@ -77,7 +77,7 @@ fn set_back(sandbox: &Sandbox, recorded: &Recorded, cut: usize) {
 /// What carries the stack's tags: addresses and ids.
 async fn tagged(sandbox: &Sandbox) -> BTreeSet<(String, String)> {
     let clients = sandbox.clients().await;
-    let tagged = tags::owned_by(&clients, &catalog(&clients), "pinterest").await.unwrap();
+    let tagged = claims::owned_by(&clients, &catalog(&clients), "pinterest").await.unwrap();
     tagged.into_iter().map(|(address, id)| (address.to_string(), id)).collect()
 }
 

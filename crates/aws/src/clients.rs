@@ -15,12 +15,15 @@ use crate::look::Look;
 use crate::meter::Meter;
 use crate::readonly::only_reads;
 use crate::retries::Refusals;
+use crate::tags::tagged;
 
 /// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
 const FIRST_LOOK: Duration = Duration::from_millis(4_500);
 /// The same for an endpoint that was given, such as the local cloud's: nobody mistypes a region there, and a busy laptop may
 /// take long to answer.
 const FIRST_LOOK_AT_ENDPOINT: Duration = Duration::from_secs(20);
+/// A list that has not answered by then is not waited for to learn the account.
+const SOON: Duration = Duration::from_millis(500);
 /// Long enough for another continent, short enough to notice that nobody is there.
 pub(crate) const CONNECT: Duration = Duration::from_millis(2_000);
 
@@ -149,6 +152,21 @@ impl Clients {
         Clients::of(reading, connection, meter, account.to_owned())
     }
 
+    /// The account of the caller as a look tells it without a request of its own: the Tagging API lists what is in the
+    /// caller's account, and ARNs name it. Where nothing is listed, or not soon, STS is asked. What is wrong with
+    /// credentials, region or endpoint is said as by [`Clients::ask_account`].
+    pub async fn listed_account(&self, connection: &Connection) -> Result<String, CloudError> {
+        let Some(look) = &self.look else { return self.ask_account(connection).await };
+        look_around(&self.sdk, connection).await?;
+        let listed = tokio::time::timeout(SOON, tagged(self, &look.stack)).await;
+        let listed = listed.ok().and_then(Result::ok);
+        let account = |arn: &String| arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);
+        match listed.and_then(|listed| listed.keys().find_map(account)) {
+            Some(account) => Ok(account),
+            None => self.ask_account(connection).await,
+        }
+    }
+
     /// The account of the caller. What is wrong with credentials, region or endpoint is said within five seconds.
     pub async fn ask_account(&self, connection: &Connection) -> Result<String, CloudError> {
         account(&self.sdk, connection, &self.meter).await
@@ -222,13 +240,7 @@ async fn account(config: &SdkConfig, connection: &Connection, meter: &Meter) -> 
 
 /// Who the caller is: the account.
 async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
-    endpoints_answer(config, connection.endpoint.is_some()).await?;
-    if connection.endpoint.is_none() {
-        find_credentials(config).await.map_err(|error| {
-            let hint = error.hint.clone().unwrap_or_default();
-            error.with_hint(format!("{hint}; `--target local` needs none"))
-        })?;
-    }
+    look_around(config, connection).await?;
     let quick = aws_sdk_sts::config::Builder::from(config)
         .retry_config(RetryConfig::standard().with_max_attempts(2))
         .interceptor(meter.interceptor());
@@ -237,6 +249,18 @@ async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) 
     identity.account.ok_or_else(|| {
         CloudError::new(ErrorKind::Other, "sts:GetCallerIdentity", "the answer does not say which account this is")
     })
+}
+
+/// Whether there are credentials, and somebody at the endpoints.
+async fn look_around(config: &SdkConfig, connection: &Connection) -> Result<(), CloudError> {
+    endpoints_answer(config, connection.endpoint.is_some()).await?;
+    if connection.endpoint.is_none() {
+        find_credentials(config).await.map_err(|error| {
+            let hint = error.hint.clone().unwrap_or_default();
+            error.with_hint(format!("{hint}; `--target local` needs none"))
+        })?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn find_credentials(config: &SdkConfig) -> Result<(), CloudError> {

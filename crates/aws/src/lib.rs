@@ -6,6 +6,7 @@
 
 pub mod api_gateway;
 pub mod catalog;
+pub mod claims;
 pub mod clients;
 mod delete;
 pub mod ec2;

@@ -1,15 +1,14 @@
-//! Ownership tags: how a resource says which stack it belongs to, and how a stack finds what it owns.
+//! Ownership tags: how a resource says which stack it belongs to, and what the Tagging API knows of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use pinfra_engine::resource::{ADDRESS_TAG as ADDRESS, STACK_TAG as STACK};
-use pinfra_engine::{Address, Catalog, CloudError, ErrorKind, Owner};
+use pinfra_engine::{Address, CloudError, Owner};
 
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::look::Look;
 
 /// How many ARNs one GetResources call takes (API reference, `ResourceARNList`).
 const ARNS_IN_A_CALL: usize = 100;
@@ -76,17 +75,20 @@ pub(crate) type Tagged = HashMap<String, Tags>;
 /// The tags under `arn` as the list of what is tagged has them. `None` where this is no look, where the list is not for us,
 /// and for what it does not have: who wants to know asks the service itself.
 pub(crate) async fn listed(clients: &Clients, arn: &str) -> Option<Tags> {
-    tagged(clients).await.ok()??.get(arn).cloned()
+    let look = clients.look.as_ref()?;
+    tagged(clients, &look.stack).await.ok()?.get(arn).cloned()
 }
 
-/// What carries the stack's tag, where this is a look.
-pub(crate) async fn tagged(clients: &Clients) -> Result<Option<Arc<Tagged>>, CloudError> {
-    let Some(look) = &clients.look else { return Ok(None) };
-    look.tagged.get("", || tagged_of(clients, look)).await.map(Some)
+/// What carries the tag of `stack`, asked for once in a look.
+pub(crate) async fn tagged(clients: &Clients, stack: &str) -> Result<Arc<Tagged>, CloudError> {
+    match &clients.look {
+        Some(look) => look.tagged.get(stack, || tagged_with(clients, stack)).await,
+        None => tagged_with(clients, stack).await.map(Arc::new),
+    }
 }
 
-async fn tagged_of(clients: &Clients, look: &Look) -> Result<Tagged, CloudError> {
-    let filter = TagFilter::builder().key(STACK).values(&look.stack).build();
+async fn tagged_with(clients: &Clients, stack: &str) -> Result<Tagged, CloudError> {
+    let filter = TagFilter::builder().key(STACK).values(stack).build();
     let request = clients.tagging.get_resources().tag_filters(filter).resources_per_page(RESOURCES_ON_A_PAGE);
     let mut pages = request.into_paginator().send();
     let mut found = Tagged::new();
@@ -95,44 +97,6 @@ async fn tagged_of(clients: &Clients, look: &Look) -> Result<Tagged, CloudError>
         for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
             let tags = mapping.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
             found.insert(mapping.resource_arn.unwrap_or_default(), tags);
-        }
-    }
-    Ok(found)
-}
-
-/// Everything that carries the tags of `stack`, by address, with the id that its kind reads it by. The Tagging API
-/// learns of new tags after some seconds, so what was made just now may be missing.
-pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
-    let filter = TagFilter::builder().key(STACK).values(stack).build();
-    let mut pages = clients.tagging.get_resources().tag_filters(filter).into_paginator().send();
-    let mut found = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| classify("tag:GetResources", &error))?;
-        for mapping in page.resource_tag_mapping_list.unwrap_or_default() {
-            let tags = mapping.tags.unwrap_or_default();
-            let address = tags.iter().find(|tag| tag.key == ADDRESS);
-            let address: Option<Address> = address.and_then(|tag| tag.value.parse().ok());
-            let Some(address) = address else { continue };
-            let arn = mapping.resource_arn.as_deref().unwrap_or_default();
-            if let Some(id) = catalog.require(address.kind())?.id_in(arn) {
-                found.push((address, id));
-            }
-        }
-    }
-    // It does not list roles, instance profiles only in one region, and nothing that has no tags.
-    let (in_iam, in_msk) =
-        futures::join!(crate::iam::discover::owned_by(clients, stack), crate::msk::discover::owned_by(clients, stack));
-    let mut elsewhere = Vec::new();
-    for owned in [in_iam, in_msk] {
-        match owned {
-            // What the Tagging API has found can be destroyed without this permission.
-            Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => {}
-            owned => elsewhere.extend(owned?),
-        }
-    }
-    for (address, id) in elsewhere {
-        if !found.iter().any(|(known, _)| *known == address) {
-            found.push((address, id));
         }
     }
     Ok(found)

@@ -51,10 +51,11 @@ pub(super) struct Looked {
 /// Compares the stack that `given` names.
 pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looked, Failure> {
     let chosen = stacks::choose(context, given)?;
-    let file = match &chosen.file {
-        Some(file) => Some(stacks::load_to_make(&file.source.path)?),
-        None => None,
-    };
+    // Its SQL is compared and not planned: what is deployed was, and planning takes more memory than all the rest.
+    let file = chosen.file;
+    if let Some(problems) = file.as_ref().map(Stack::not_built_errors).filter(|problems| !problems.is_empty()) {
+        return Err(Failure::Problems(problems));
+    }
     let state = chosen.state.unwrap_or_else(|| State::new(chosen.name.clone(), String::new()));
     let (target, region) = match (&file, &state.place) {
         (Some(file), _) => stacks::place(context, file, Some(&state))?,
@@ -73,15 +74,16 @@ pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looke
     };
     let place =
         Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
+    let looking = clients.looking(&state);
     let identity = Box::pin(async {
         if !asked {
             let mut caller = clients.clone();
-            caller.account = clients.ask_account(&connection).await?;
+            caller.account = looking.listed_account(&connection).await?;
             plan::check_account(&state, &caller)?;
         }
         Ok::<(), Failure>(())
     });
-    let comparing = Box::pin(compare(context, file.as_ref(), &state, &place, &clients));
+    let comparing = Box::pin(compare(context, file.as_ref(), &state, &place, &looking, &clients));
     let compared = match select(identity, comparing).await {
         Either::Left((identity, comparing)) => {
             identity?;
@@ -109,6 +111,7 @@ async fn compare(
     file: Option<&Stack>,
     state: &State,
     place: &Place,
+    looking: &Clients,
     clients: &Clients,
 ) -> Result<Compared, Failure> {
     let (facts, graph) = match file {
@@ -119,16 +122,13 @@ async fn compare(
         }
         None => (None, None),
     };
-    let looking = clients.looking(&state.stack);
-    let shared = catalog(&looking);
+    let shared = catalog(looking);
     let nothing = Graph::default();
     let observed = observe(graph.as_ref().unwrap_or(&nothing), state, &shared);
     let mut observed = observed.await.map_err(|unreadable| plan::cannot_read(&unreadable))?;
     let known = Known { stack: &state.stack, observed: &observed };
-    let (strange, again) = futures::join!(
-        unmanaged::find(&looking, &shared, known),
-        read_again(graph.as_ref(), state, &observed, clients)
-    );
+    let (strange, again) =
+        futures::join!(unmanaged::find(looking, &shared, known), read_again(graph.as_ref(), state, &observed, clients));
     let strange = strange?;
     observed.extend(again?);
     let against_state = drift(None, state, &observed, &shared);

@@ -4,8 +4,9 @@ use aws_sdk_kinesis::types::{EncryptionType, ScalingType};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-    LifecycleRuleFilter, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
+    LifecycleRuleFilter, MetadataDirective, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging,
+    VersioningConfiguration,
 };
 
 use super::world::{BUCKET, Change, World, change};
@@ -130,12 +131,14 @@ fn objects(world: &World) -> Vec<Change<'_>> {
         let tagging = Tagging::builder().set_tag_set(Some(kept.tags)).build().unwrap();
         s3.put_object_tagging().bucket(BUCKET).key(archive).tagging(tagging).send().await.unwrap();
     };
-    let tags = move |more: bool| async move {
-        let there = s3.get_object_tagging().bucket(BUCKET).key("_pinfra/agent.json").send().await.unwrap().tag_set;
-        let mut tags: Vec<Tag> = there.into_iter().filter(|tag| tag.key() != "owner").collect();
-        tags.extend(more.then(|| Tag::builder().key("owner").value("me").build().unwrap()));
-        let tagging = Tagging::builder().set_tag_set(Some(tags)).build().unwrap();
-        s3.put_object_tagging().bucket(BUCKET).key("_pinfra/agent.json").tagging(tagging).send().await.unwrap();
+    let relabelled = move |change: fn(&str) -> String| async move {
+        let agent = "_pinfra/agent.json";
+        let mut metadata = s3.head_object().bucket(BUCKET).key(agent).send().await.unwrap().metadata.unwrap();
+        let label = metadata.get_mut("tags").unwrap();
+        *label = change(label);
+        let copy = s3.copy_object().bucket(BUCKET).key(agent).copy_source(format!("{BUCKET}/{agent}"));
+        let copy = copy.metadata_directive(MetadataDirective::Replace).set_metadata(Some(metadata));
+        copy.content_type("application/json").send().await.unwrap();
     };
     vec![
         change(
@@ -145,7 +148,7 @@ fn objects(world: &World) -> Vec<Change<'_>> {
                 keep(write.clone()).await;
                 let mut was = write.lock().unwrap().clone();
                 // What others write does not say what it is of.
-                was.metadata.clear();
+                was.metadata.retain(|(name, _)| name == "tags");
                 put(was, b"other bytes".to_vec()).await;
             },
             async move {
@@ -165,7 +168,12 @@ fn objects(world: &World) -> Vec<Change<'_>> {
                 put(was.clone(), was.body).await;
             },
         ),
-        change("a tag is put on an object", &["changed s3/object.agent#tags.owner"], tags(true), tags(false)),
+        change(
+            "a tag is put on an object",
+            &["changed s3/object.agent#tags.owner"],
+            relabelled(|label| format!("{label}&owner=me")),
+            relabelled(|label| label.replace("&owner=me", "")),
+        ),
     ]
 }
 

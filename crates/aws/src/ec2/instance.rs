@@ -83,10 +83,18 @@ pub struct InstanceOutputs {
     pub public_ip: Option<String>,
     /// The image that it was made from.
     pub image_id: String,
+    /// When it was started last, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<i64>,
+    /// The volume that it starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<String>,
     /// Why it does not work now, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
 }
+
+type LiveInstance = Live<InstanceInputs, InstanceOutputs>;
 
 /// The kind.
 #[derive(Clone, Debug)]
@@ -118,11 +126,28 @@ impl Instance {
         value.ok_or_else(|| incomplete("ssm:GetParameter", "value"))
     }
 
-    async fn live(&self, found: &SdkInstance) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
+    async fn live(&self, found: &SdkInstance) -> Result<LiveInstance, CloudError> {
         let id = found.instance_id().unwrap_or_default().to_owned();
         let (user_data, volumes) = futures::try_join!(self.user_data(&id), self.volumes(&id))?;
         let encrypted = self.encrypted(found, &volumes).await?;
         Ok(live(found, user_data, encrypted))
+    }
+
+    /// A machine of which is recorded when it was started and what its root volume is: user data changes only while a machine
+    /// is stopped, and whether a volume is encrypted never does (EC2 user guide).
+    async fn read_recorded(&self, id: &str, recorded: LiveInstance) -> Result<Option<LiveInstance>, CloudError> {
+        let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else { return Ok(None) };
+        let (was, now) = (&recorded.outputs, live(&found, String::new(), false).outputs);
+        let ran_on = now.condition.is_none() && now.started.is_some() && now.started == was.started;
+        let user_data = async { if ran_on { Ok(recorded.inputs.user_data.clone()) } else { self.user_data(id).await } };
+        let encrypted = async {
+            if now.root_volume.is_some() && now.root_volume == was.root_volume {
+                return Ok(recorded.inputs.encrypted);
+            }
+            self.encrypted(&found, &self.volumes(id).await?).await
+        };
+        let (user_data, encrypted) = Box::pin(async { futures::try_join!(user_data, encrypted) }).await?;
+        Ok(Some(live(&found, user_data, encrypted)))
     }
 
     async fn user_data(&self, id: &str) -> Result<String, CloudError> {
@@ -321,7 +346,7 @@ impl Instance {
 }
 
 /// A machine with what is told of it elsewhere.
-fn live(found: &SdkInstance, user_data: String, encrypted: bool) -> Live<InstanceInputs, InstanceOutputs> {
+fn live(found: &SdkInstance, user_data: String, encrypted: bool) -> LiveInstance {
     let id = found.instance_id().unwrap_or_default().to_owned();
     let mut tags = from_sdk(found.tags());
     let image_id = found.image_id().unwrap_or_default().to_owned();
@@ -350,6 +375,8 @@ fn live(found: &SdkInstance, user_data: String, encrypted: bool) -> Live<Instanc
         private_ip: found.private_ip_address().unwrap_or_default().to_owned(),
         public_ip: found.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
         image_id,
+        started: found.launch_time().map(|time| time.secs()),
+        root_volume: root_volume(found),
         condition: condition(found),
     };
     Live { inputs, outputs }
@@ -432,6 +459,8 @@ impl Resource for Instance {
             ("private_ip", "its address in the VPC"),
             ("public_ip", "its public address, where it has one"),
             ("image_id", "the image that it was made from"),
+            ("started", "when it was started last, in seconds since 1970"),
+            ("root_volume", "the volume that it starts from"),
             ("condition", "why it does not work now, where that is so"),
         ],
         loses: "everything on its disk",
@@ -439,7 +468,7 @@ impl Resource for Instance {
         usual_update: Duration::from_secs(90),
         usual_delete: Duration::from_secs(60),
     };
-    const CHANGING_OUTPUTS: &'static [&'static str] = &["public_ip"];
+    const CHANGING_OUTPUTS: &'static [&'static str] = &["public_ip", "started", "root_volume"];
     const IDLE: Option<Idle<InstanceInputs, InstanceOutputs>> = Some(|live| {
         let condition = live.outputs.condition.as_ref()?;
         Some(format!("{condition}: it is started, and waited for until it runs"))
@@ -452,12 +481,7 @@ impl Resource for Instance {
         Box::pin(self.run(call, new)).await
     }
 
-    async fn settle(
-        &self,
-        call: &Call,
-        id: &str,
-        new: &InstanceInputs,
-    ) -> Result<Live<InstanceInputs, InstanceOutputs>, CloudError> {
+    async fn settle(&self, call: &Call, id: &str, new: &InstanceInputs) -> Result<LiveInstance, CloudError> {
         let state = self.describe(id).await?.and_then(|found| found.state?.name);
         if matches!(state, Some(InstanceStateName::Stopped | InstanceStateName::Stopping)) {
             self.in_state(call, id, &InstanceStateName::Stopped).await?;
@@ -475,7 +499,10 @@ impl Resource for Instance {
         Box::pin(self.live(&found)).await
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Live<InstanceInputs, InstanceOutputs>>, CloudError> {
+    async fn read(&self, id: &str) -> Result<Option<LiveInstance>, CloudError> {
+        if let Some(recorded) = self.clients.recorded::<Instance>(id) {
+            return self.read_recorded(id, recorded).await;
+        }
         let (found, user_data, volumes) =
             Box::pin(async { futures::join!(self.describe(id), self.user_data(id), self.volumes(id)) }).await;
         let Some(found) = found?.filter(|found| !is_leaving(found)) else { return Ok(None) };

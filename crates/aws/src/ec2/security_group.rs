@@ -140,20 +140,16 @@ impl SecurityGroup {
         Ok(answer.and_then(|answer| answer.security_groups?.into_iter().next()))
     }
 
-    /// The rules of these groups.
-    async fn rules_of(&self, ids: &[String]) -> Result<Vec<SecurityGroupRule>, CloudError> {
-        let request = self.clients.ec2.describe_security_group_rules().filters(filter_any("group-id", ids));
+    /// The rules of a group by their ids, which the group itself does not tell.
+    async fn rules(&self, id: &str) -> Result<Vec<(String, Rule)>, CloudError> {
+        let request = self.clients.ec2.describe_security_group_rules().filters(filter("group-id", id));
         let mut pages = request.into_paginator().send();
         let mut rules = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| classify("ec2:DescribeSecurityGroupRules", &error))?;
-            rules.extend(page.security_group_rules.unwrap_or_default());
+            rules.extend(page.security_group_rules().iter().filter_map(rule));
         }
         Ok(rules)
-    }
-
-    async fn rules(&self, id: &str) -> Result<Vec<(String, Rule)>, CloudError> {
-        Ok(self.rules_of(&[id.to_owned()]).await?.iter().filter_map(rule).collect())
     }
 
     /// Those of these groups that are there: a filter, unlike a list of ids, does not ask for all of them.
@@ -168,15 +164,14 @@ impl SecurityGroup {
         Ok(groups)
     }
 
-    /// Groups with their rules, in two calls for as many as a filter takes.
+    /// Groups with their rules, in one call for as many as a filter takes.
     async fn read_some(&self, ids: &[String]) -> Vec<Result<Option<LiveGroup>, CloudError>> {
-        let both = Box::pin(async { futures::try_join!(self.describe_many(ids), self.rules_of(ids)) });
-        let (groups, rules) = match both.await {
-            Ok(both) => both,
+        let groups = match self.describe_many(ids).await {
+            Ok(groups) => groups,
             Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
         };
         let group = |id: &String| groups.iter().find(|group| group.group_id() == Some(id));
-        ids.iter().map(|id| Ok(group(id).map(|group| live(group, &rules)))).collect()
+        ids.iter().map(|id| Ok(group(id).map(live))).collect()
     }
 
     async fn bring_rules(&self, id: &str, wanted: &[Rule]) -> Result<(), CloudError> {
@@ -254,12 +249,13 @@ impl SecurityGroup {
     }
 }
 
-fn live(found: &SdkGroup, rules: &[SecurityGroupRule]) -> LiveGroup {
+fn live(found: &SdkGroup) -> LiveGroup {
     let id = found.group_id().unwrap_or_default().to_owned();
     let name = found.group_name().unwrap_or_default().to_owned();
     let vpc = found.vpc_id().unwrap_or_default().to_owned();
-    let its = rules.iter().filter(|rule| rule.group_id() == Some(&id));
-    let mut rules: Vec<Rule> = its.filter_map(rule).map(|(_, rule)| rule).collect();
+    let ingress = found.ip_permissions().iter().flat_map(|permission| rules(permission, Direction::Ingress));
+    let egress = found.ip_permissions_egress().iter().flat_map(|permission| rules(permission, Direction::Egress));
+    let mut rules: Vec<Rule> = ingress.chain(egress).collect();
     rules.sort();
     let inputs = SecurityGroupInputs {
         name: name.clone(),
@@ -310,21 +306,45 @@ fn permission(rule: &Rule) -> Result<IpPermission, CloudError> {
         .build())
 }
 
+/// The rules that a group tells as one permission: the same ports for several others.
+fn rules(found: &IpPermission, direction: Direction) -> Vec<Rule> {
+    let v4 = found.ip_ranges().iter().map(|range| (range.cidr_ip(), range.description()));
+    let v6 = found.ipv6_ranges().iter().map(|range| (range.cidr_ipv6(), range.description()));
+    let groups = found.user_id_group_pairs().iter().map(|pair| (pair.group_id(), pair.description()));
+    let lists = found.prefix_list_ids().iter().map(|list| (list.prefix_list_id(), list.description()));
+    let everything = found.ip_protocol() == Some("-1");
+    let rule = |(peer, description): (Option<&str>, Option<&str>)| {
+        Some(Rule {
+            direction,
+            protocol: found.ip_protocol().unwrap_or_default().to_owned(),
+            from_port: port(found.from_port(), everything),
+            to_port: port(found.to_port(), everything),
+            peer: Input::Known(peer?.to_owned()),
+            description: description.unwrap_or_default().to_owned(),
+        })
+    };
+    v4.chain(v6).chain(groups).chain(lists).filter_map(rule).collect()
+}
+
+/// A rule with its id.
 fn rule(found: &SecurityGroupRule) -> Option<(String, Rule)> {
     let group = found.referenced_group_info().and_then(|info| info.group_id());
     let peer = found.cidr_ipv4().or(found.cidr_ipv6()).or(group).or(found.prefix_list_id())?;
     let everything = found.ip_protocol() == Some("-1");
-    // EC2 answers -1 for ports where there are none.
-    let port = |port: Option<i32>| port.filter(|port| !everything && *port != -1);
     let rule = Rule {
         direction: if found.is_egress() == Some(true) { Direction::Egress } else { Direction::Ingress },
         protocol: found.ip_protocol().unwrap_or_default().to_owned(),
-        from_port: port(found.from_port()),
-        to_port: port(found.to_port()),
+        from_port: port(found.from_port(), everything),
+        to_port: port(found.to_port(), everything),
         peer: Input::Known(peer.to_owned()),
         description: found.description().unwrap_or_default().to_owned(),
     };
     Some((found.security_group_rule_id()?.to_owned(), rule))
+}
+
+/// EC2 answers -1 for ports where there are none.
+fn port(found: Option<i32>, everything: bool) -> Option<i32> {
+    found.filter(|port| !everything && *port != -1)
 }
 
 impl Resource for SecurityGroup {
@@ -369,7 +389,7 @@ impl Resource for SecurityGroup {
             Ok(found.map_or(Look::Unseen, Look::Ready))
         })
         .await?;
-        let now = live(&found, &self.rules_of(&[id.to_owned()]).await?);
+        let now = live(&found);
         let outputs = now.outputs.clone();
         let there = comparable(now, std::slice::from_ref(new));
         if there == *new {

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use aws_sdk_iam::types::InstanceProfile as SdkProfile;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::listing::roles;
 use super::{PACE, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::error::classify;
@@ -39,6 +41,8 @@ pub struct InstanceProfileOutputs {
     /// Its unique id: another one when it is made again.
     pub unique_id: String,
 }
+
+type LiveProfile = Live<InstanceProfileInputs, InstanceProfileOutputs>;
 
 /// The kind.
 #[derive(Clone, Debug)]
@@ -112,6 +116,23 @@ impl InstanceProfile {
     }
 }
 
+/// A profile as the list of all roles has it, with the tags of the list of what is tagged: both have it where it hands out a
+/// role, and in the one region where IAM's tags are listed.
+async fn listed(clients: &Clients, name: &str) -> Result<Option<LiveProfile>, CloudError> {
+    let Some(roles) = roles(clients).await? else { return Ok(None) };
+    let Some((role, profile)) = roles.profile(name) else { return Ok(None) };
+    let tags = tags::listed(clients, &profile.arn).await;
+    Ok(tags.map(|tags| live(profile, role.to_owned(), tags)))
+}
+
+fn live(profile: &SdkProfile, role: String, tags: Tags) -> LiveProfile {
+    let name = profile.instance_profile_name.clone();
+    let inputs =
+        InstanceProfileInputs { name: name.clone(), path: profile.path.clone(), role: Input::Known(role), tags };
+    let (arn, unique_id) = (profile.arn.clone(), profile.instance_profile_id.clone());
+    Live { inputs, outputs: InstanceProfileOutputs { arn, name, unique_id } }
+}
+
 impl Resource for InstanceProfile {
     const INFO: KindInfo = KindInfo {
         kind: "iam/instance_profile",
@@ -166,7 +187,10 @@ impl Resource for InstanceProfile {
         Ok(Live { inputs: new.clone(), outputs: found.outputs })
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Live<InstanceProfileInputs, InstanceProfileOutputs>>, CloudError> {
+    async fn read(&self, id: &str) -> Result<Option<LiveProfile>, CloudError> {
+        if let Some(listed) = listed(&self.clients, id).await? {
+            return Ok(Some(listed));
+        }
         let profile = match self.clients.iam.get_instance_profile().instance_profile_name(id).send().await {
             Ok(answer) => answer.instance_profile,
             Err(error) => match classify("iam:GetInstanceProfile", &error) {
@@ -176,15 +200,8 @@ impl Resource for InstanceProfile {
         };
         let Some(profile) = profile else { return Ok(None) };
         let role = profile.roles().first().map(|role| role.role_name.clone()).unwrap_or_default();
-        let inputs = InstanceProfileInputs {
-            name: profile.instance_profile_name.clone(),
-            path: profile.path.clone(),
-            role: Input::Known(role),
-            tags: tags_of(profile.tags()),
-        };
-        let (arn, name, unique_id) = (profile.arn, profile.instance_profile_name, profile.instance_profile_id);
-        let outputs = InstanceProfileOutputs { arn, name, unique_id };
-        Ok(Some(Live { inputs, outputs }))
+        let tags = tags_of(profile.tags());
+        Ok(Some(live(&profile, role, tags)))
     }
 
     async fn find(&self, new: &InstanceProfileInputs) -> Result<Option<Found>, CloudError> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_iam::types::{EntityType, Role, RoleDetail};
+use aws_sdk_iam::types::{EntityType, InstanceProfile, Role, RoleDetail};
 use pinfra_engine::{CloudError, ErrorKind};
 
 use super::path_of;
@@ -21,6 +21,19 @@ pub(crate) struct Roles {
     pub(crate) details: Option<BTreeMap<String, RoleDetail>>,
     /// Those that stand under the path of the stack, by name.
     pub(crate) of_stack: BTreeMap<String, Role>,
+}
+
+impl Roles {
+    /// The instance profile of that name with the role that it hands out.
+    pub(super) fn profile(&self, name: &str) -> Option<(&str, &InstanceProfile)> {
+        for (role, detail) in self.details.as_ref()? {
+            let mut profiles = detail.instance_profile_list().iter();
+            if let Some(profile) = profiles.find(|profile| profile.instance_profile_name == name) {
+                return Some((role, profile));
+            }
+        }
+        None
+    }
 }
 
 /// The roles, where this is a look.
@@ -45,7 +58,8 @@ async fn details(clients: &Clients) -> Result<Option<BTreeMap<String, RoleDetail
     Ok(Some(roles.filter_map(|role| Some((role.role_name.clone()?, role))).collect()))
 }
 
-async fn of_stack(clients: &Clients, stack: &str) -> Result<BTreeMap<String, Role>, CloudError> {
+/// The roles under the path of a stack.
+pub(super) async fn of_stack(clients: &Clients, stack: &str) -> Result<BTreeMap<String, Role>, CloudError> {
     let mut found = BTreeMap::new();
     let mut roles = clients.iam.list_roles().path_prefix(path_of(stack)).into_paginator().items().send();
     while let Some(role) = roles.next().await {

@@ -125,6 +125,22 @@ impl Cluster {
         Ok(None)
     }
 
+    /// A cluster whose outputs are recorded. Where its brokers answer changes with their number and with what clients speak,
+    /// and is asked for only then.
+    async fn read_recorded(&self, arn: &str, recorded: LiveCluster) -> Result<Option<LiveCluster>, CloudError> {
+        let Some(found) = describe_cluster(&self.clients, arn).await? else { return Ok(None) };
+        if found.state == Some(ClusterState::Deleting) {
+            return Ok(None);
+        }
+        let (there, was) = (live::inputs(&found), &recorded.inputs);
+        let same = (there.brokers, &there.client_broker, there.iam) == (was.brokers, &was.client_broker, was.iam);
+        if same && found.state == Some(ClusterState::Active) {
+            let outputs = ClusterOutputs { failure: None, condition: None, ..recorded.outputs };
+            return Ok(Some(Live { inputs: there, outputs }));
+        }
+        live(&self.clients, &found).await.map(Some)
+    }
+
     /// Waits until the cluster is ACTIVE and returns its description.
     async fn active(&self, call: &Call, arn: &str) -> Result<SdkCluster, CloudError> {
         wait_until(call, &format!("waiting for the cluster {arn}"), PACE, || async {
@@ -397,6 +413,9 @@ impl Resource for Cluster {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveCluster>, CloudError> {
+        if let Some(recorded) = self.clients.recorded::<Cluster>(id) {
+            return self.read_recorded(id, recorded).await;
+        }
         let both = async { futures::join!(describe_cluster(&self.clients, id), bootstrap(&self.clients, id)) };
         let (found, answer) = Box::pin(both).await;
         let Some(found) = found?.filter(|found| found.state != Some(ClusterState::Deleting)) else { return Ok(None) };

@@ -100,10 +100,11 @@ impl Configuration {
 
     /// The configuration, from the list of all where this is a look and that has it.
     async fn describe(&self, arn: &str) -> Result<Option<SdkConfiguration>, CloudError> {
-        let listed = configurations(&self.clients).await?;
-        let listed = listed.as_ref().and_then(|all| all.iter().find(|found| found.arn() == Some(arn)));
-        if let Some(listed) = listed {
-            return Ok(Some(listed.clone()));
+        if self.clients.look.is_some() {
+            let all = configurations(&self.clients).await?;
+            if let Some(listed) = all.iter().find(|found| found.arn() == Some(arn)) {
+                return Ok(Some(listed.clone()));
+            }
         }
         let answer = self.clients.kafka.describe_configuration().arn(arn).send().await;
         let found = unless_gone(answer.map_err(|error| classify("kafka:DescribeConfiguration", &error)))?;
@@ -123,18 +124,28 @@ impl Configuration {
         let arn = found.arn.unwrap_or_default();
         let revision = found.latest_revision.and_then(|latest| latest.revision);
         let revision = revision.ok_or_else(|| incomplete("kafka:DescribeConfiguration", "revision"))?;
-        let request = self.clients.kafka.describe_configuration_revision().arn(&arn).revision(revision);
-        let answer = request.send().await.map_err(|error| classify("kafka:DescribeConfigurationRevision", &error))?;
-        let text = answer.server_properties.map(Blob::into_inner).unwrap_or_default();
+        let properties = self.properties(&arn, revision).await?;
         let mut kafka_versions = found.kafka_versions.unwrap_or_default();
         kafka_versions.sort();
         let inputs = ConfigurationInputs {
             name: found.name.unwrap_or_default(),
             kafka_versions,
-            properties: properties::from_text(&String::from_utf8_lossy(&text)),
+            properties,
             description: found.description.unwrap_or_default(),
         };
         Ok(Live { inputs, outputs: ConfigurationOutputs { arn, revision } })
+    }
+
+    /// The properties of a revision. Revisions never change, so that of a recorded one is not read.
+    async fn properties(&self, arn: &str, revision: i64) -> Result<BTreeMap<String, String>, CloudError> {
+        let recorded = self.clients.recorded::<Configuration>(arn);
+        if let Some(recorded) = recorded.filter(|recorded| recorded.outputs.revision == revision) {
+            return Ok(recorded.inputs.properties);
+        }
+        let request = self.clients.kafka.describe_configuration_revision().arn(arn).revision(revision);
+        let answer = request.send().await.map_err(|error| classify("kafka:DescribeConfigurationRevision", &error))?;
+        let text = answer.server_properties.map(Blob::into_inner).unwrap_or_default();
+        Ok(properties::from_text(&String::from_utf8_lossy(&text)))
     }
 
     /// Makes a revision of the wanted properties.

@@ -1,19 +1,21 @@
-//! Finding what a stack owns in MSK without state, where the Tagging API cannot: configurations have no tags.
+//! What says in MSK that it is of a stack, where the Tagging API cannot: configurations have no tags.
 
-use pinfra_engine::{Address, CloudError};
+use pinfra_engine::CloudError;
 
-use super::configuration::{all, read_ownership};
+use super::configuration::read_ownership;
+use super::listing::configurations;
+use crate::claims::Claim;
 use crate::clients::Clients;
 
-/// Configurations of `stack` by address, with the ids that their kind reads them by. Topics go with their cluster.
-pub async fn owned_by(clients: &Clients, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
+/// Configurations of `stack`. Topics go with their cluster.
+pub(crate) async fn claims(clients: &Clients, stack: &str) -> Result<Vec<Claim>, CloudError> {
     let mut found = Vec::new();
-    for configuration in all(clients).await? {
-        let description = configuration.description.unwrap_or_default();
-        if let Some((owner, address)) = read_ownership(&description)
+    for configuration in configurations(clients).await?.iter() {
+        if let Some((owner, address)) = configuration.description().and_then(read_ownership)
+            && let Some(arn) = configuration.arn.clone()
             && owner == stack
         {
-            found.extend(configuration.arn.map(|arn| (address, arn)));
+            found.push(Claim { address: Some(address), id: Some(arn.clone()), arn });
         }
     }
     Ok(found)

@@ -14,10 +14,12 @@ pub(crate) type Configurations = Vec<Configuration>;
 /// Every topic of a cluster.
 pub(crate) type Topics = Vec<TopicInfo>;
 
-/// The configurations, where this is a look.
-pub(crate) async fn configurations(clients: &Clients) -> Result<Option<Arc<Configurations>>, CloudError> {
-    let Some(look) = &clients.look else { return Ok(None) };
-    look.configurations.get("", || all(clients)).await.map(Some)
+/// The configurations, asked for once in a look.
+pub(crate) async fn configurations(clients: &Clients) -> Result<Arc<Configurations>, CloudError> {
+    match &clients.look {
+        Some(look) => look.configurations.get("", || all(clients)).await,
+        None => all(clients).await.map(Arc::new),
+    }
 }
 
 /// The topics of a cluster, where this is a look.

@@ -27,6 +27,7 @@ use super::folder;
 use super::live::{TOPICS, describe, inputs, live, live_with, why_failed};
 use super::operation::completed;
 use super::tagging::{retag, tags_of};
+use super::used::connector;
 use crate::clients::Clients;
 use crate::delete::{Activity, delete_once_idle};
 use crate::error::{classify, incomplete};
@@ -502,11 +503,9 @@ impl Resource for Connector {
 
     async fn read(&self, id: &str) -> Result<Option<LiveConnector>, CloudError> {
         let (found, tags) =
-            Box::pin(async { futures::join!(describe(&self.clients, id), tags_of(&self.clients, id)) }).await;
-        match found? {
-            Some(found) if found.connector_state != Some(ConnectorState::Deleting) => {
-                Ok(Some(live_with(&found, tags?)))
-            }
+            Box::pin(async { futures::join!(connector(&self.clients, id), tags_of(&self.clients, id)) }).await;
+        match found?.as_ref() {
+            Some(found) if found.connector_state != Some(ConnectorState::Deleting) => Ok(Some(live_with(found, tags?))),
             _ => Ok(None),
         }
     }

@@ -10,4 +10,5 @@ mod live;
 mod operation;
 pub mod plugin;
 mod tagging;
+pub(crate) mod used;
 pub mod worker_configuration;

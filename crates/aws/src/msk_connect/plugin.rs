@@ -15,6 +15,7 @@ use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, O
 use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
+use super::used;
 use crate::clients::{Clients, partition};
 use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
@@ -224,6 +225,10 @@ impl Resource for Plugin {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LivePlugin>, CloudError> {
+        if let Some(recorded) = used::recorded::<Plugin>(&self.clients, id).await? {
+            let inputs = PluginInputs { tags: tags_of(&self.clients, id).await?, ..recorded.inputs };
+            return Ok(Some(Live { inputs, outputs: recorded.outputs }));
+        }
         let (found, tags) = Box::pin(async { futures::join!(self.describe(id), tags_of(&self.clients, id)) }).await;
         match found? {
             Some(found) if found.custom_plugin_state != Some(CustomPluginState::Deleting) => {

@@ -12,6 +12,7 @@ use pinfra_engine::{Call, CloudError, Field, Found, KindInfo, Live, OnChange, Re
 use serde::{Deserialize, Serialize};
 
 use super::tagging::{retag, tags_of};
+use super::used;
 use crate::clients::Clients;
 use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
@@ -174,6 +175,10 @@ impl Resource for WorkerConfiguration {
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveWorkerConfiguration>, CloudError> {
+        if let Some(recorded) = used::recorded::<WorkerConfiguration>(&self.clients, id).await? {
+            let inputs = WorkerConfigurationInputs { tags: tags_of(&self.clients, id).await?, ..recorded.inputs };
+            return Ok(Some(Live { inputs, outputs: recorded.outputs }));
+        }
         let (found, tags) = Box::pin(async { futures::join!(self.describe(id), tags_of(&self.clients, id)) }).await;
         match found? {
             Some(found) if found.worker_configuration_state != Some(WorkerConfigurationState::Deleting) => {

@@ -3,6 +3,8 @@
 pub mod bucket;
 pub mod discover;
 pub mod existing;
+pub(crate) mod label;
+pub(crate) mod listing;
 pub mod object;
 mod settings;
-pub(crate) mod upload;
+mod upload;

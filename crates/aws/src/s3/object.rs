@@ -4,17 +4,20 @@
 //! word; a large object is uploaded in parts, whose checksum is one of the parts' checksums (S3 user guide, "Checking
 //! object integrity"), so there our metadata says it, which nobody else's upload has.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, Tag, Tagging};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, MetadataDirective, TaggingDirective};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::label::{self, Label};
+use super::listing::{Stamp, unchanged};
 use super::upload;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
@@ -24,6 +27,9 @@ use crate::wait::{Look, Pace, wait_until};
 /// S3 shows an object as soon as it is written (S3 user guide, "Strong consistency"); a bucket that was made a moment
 /// ago may not be known everywhere.
 const PACE: Pace = Pace { slowest: Duration::from_secs(2), limit: Duration::from_secs(60) };
+
+/// What the source of a copy is written with ("CopyObject", S3 API reference: URL-encoded).
+const IN_SOURCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 /// The metadata that holds the SHA-256.
 pub(super) const SHA256: &str = "sha256";
@@ -44,7 +50,7 @@ pub struct ObjectInputs {
     pub content: Option<String>,
     /// The content type.
     pub content_type: String,
-    /// The object's tags and pinfra's own; S3 takes ten.
+    /// The user's and pinfra's own, which the object's metadata holds ([`label`]).
     pub tags: Tags,
 }
 
@@ -59,6 +65,9 @@ pub struct ObjectOutputs {
     pub sha256: String,
     /// Its version, in a bucket that keeps versions.
     pub version: Option<String>,
+    /// By which a list tells that nobody has written it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
 }
 
 /// The kind.
@@ -71,6 +80,21 @@ impl Object {
     /// The kind, calling these clients.
     pub fn new(clients: &Clients) -> Object {
         Object { clients: clients.clone() }
+    }
+
+    /// Writes metadata alone: S3 copies the object onto itself.
+    async fn relabel(&self, new: &ObjectInputs) -> Result<(), CloudError> {
+        let (bucket, key) = (bucket_of(new)?, new.key.as_str());
+        let Label { metadata, tagging } = label::label(&new.tags);
+        let request = self.clients.s3.copy_object().bucket(bucket).key(key);
+        let request = request.copy_source(format!("{bucket}/{}", utf8_percent_encode(key, IN_SOURCE)));
+        let request = request.metadata_directive(MetadataDirective::Replace).metadata(SHA256, &new.sha256);
+        let request = request.content_type(&new.content_type).checksum_algorithm(ChecksumAlgorithm::Sha256);
+        let mut request = request.tagging_directive(TaggingDirective::Replace).set_tagging(tagging);
+        if let Some((name, tags)) = metadata {
+            request = request.metadata(name, tags);
+        }
+        request.send().await.map(drop).map_err(|error| classify("s3:CopyObject", &error))
     }
 
     async fn write(&self, new: &ObjectInputs) -> Result<(), CloudError> {
@@ -109,20 +133,25 @@ impl Resource for Object {
             Field { name: "source", on_change: OnChange::Ignore, doc: "the file that has these bytes" },
             Field { name: "content", on_change: OnChange::Ignore, doc: "the bytes, where they are a short text" },
             Field { name: "content_type", on_change: OnChange::Update, doc: "the content type" },
-            Field { name: "tags", on_change: OnChange::Update, doc: "the object's tags and pinfra's own; at most ten" },
+            Field {
+                name: "tags",
+                on_change: OnChange::Update,
+                doc: "the stack's tags and pinfra's own, in the object's metadata",
+            },
         ],
         outputs: &[
             ("bucket", "the bucket's name"),
             ("key", "the object's key"),
             ("sha256", "the SHA-256 of its bytes"),
             ("version", "its version, in a bucket that keeps versions"),
+            ("stamp", "its ETag and when it was written"),
         ],
         loses: "",
         usual_create: Duration::from_secs(5),
         usual_update: Duration::from_secs(5),
         usual_delete: Duration::from_secs(1),
     };
-    const CHANGING_OUTPUTS: &'static [&'static str] = &["sha256", "version"];
+    const CHANGING_OUTPUTS: &'static [&'static str] = &["sha256", "version", "stamp"];
 
     type Inputs = ObjectInputs;
     type Outputs = ObjectOutputs;
@@ -157,21 +186,18 @@ impl Resource for Object {
             let message = "it was deleted while it was being written";
             CloudError::new(ErrorKind::Conflict, format!("writing the object {id}"), message)
         })?;
-        Ok(Live { inputs: new.clone(), outputs: written.outputs })
+        // The stamp is of what was asked for, or of nothing.
+        let stamp = written.outputs.stamp.filter(|_| written.inputs == as_read(new));
+        Ok(Live { inputs: new.clone(), outputs: ObjectOutputs { stamp, ..written.outputs } })
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<ObjectInputs, ObjectOutputs>>, CloudError> {
         let (bucket, key) = parts(id)?;
-        let s3 = &self.clients.s3;
-        let head = s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send();
-        let (head, tags) = Box::pin(async { futures::join!(head, read_tags(s3, bucket, key)) }).await;
-        // First what answers with a code: to a `HEAD` S3 says no more than a status, and expired credentials look like others.
-        let Some(tags) = tags? else { return Ok(None) };
-        let head = match head.map_err(|error| classify("s3:HeadObject", &error)) {
-            Ok(head) => head,
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let stamp = |outputs: &ObjectOutputs| outputs.stamp.clone();
+        if let Some(recorded) = unchanged::<Object>(&self.clients, bucket, key, id, stamp).await? {
+            return Ok(Some(Live { inputs: as_read(&recorded.inputs), outputs: recorded.outputs }));
+        }
+        let Some((head, tags)) = head(&self.clients.s3, bucket, key).await? else { return Ok(None) };
         let ours = head.metadata().and_then(|metadata| metadata.get(SHA256));
         let sha256 = whole_checksum(head.checksum_sha256()).or_else(|| ours.cloned()).unwrap_or_default();
         let outputs = ObjectOutputs {
@@ -179,6 +205,7 @@ impl Resource for Object {
             key: key.to_owned(),
             sha256: sha256.clone(),
             version: head.version_id().map(str::to_owned),
+            stamp: Stamp::of(head.metadata(), head.e_tag(), head.last_modified()),
         };
         let inputs = ObjectInputs {
             bucket: Input::Known(bucket.to_owned()),
@@ -194,15 +221,18 @@ impl Resource for Object {
 
     async fn find(&self, new: &ObjectInputs) -> Result<Option<Found>, CloudError> {
         let bucket = bucket_of(new)?;
-        let tags = read_tags(&self.clients.s3, bucket, &new.key).await?;
-        let found =
-            tags.map(|tags| Found { id: format!("{bucket}/{}", new.key), owner: tags::owner(&new.tags, &tags) });
-        Ok(found)
+        let tags = tags_of(&self.clients.s3, bucket, &new.key).await?;
+        let id = format!("{bucket}/{}", new.key);
+        Ok(tags.map(|tags| Found { id, owner: tags::owner(&new.tags, &tags) }))
     }
 
     async fn update(&self, call: &Call, _id: &str, old: &ObjectInputs, new: &ObjectInputs) -> Result<(), CloudError> {
         if old.sha256 == new.sha256 && old.content_type == new.content_type {
-            return write_tags(&self.clients.s3, bucket_of(new)?, &new.key, &new.tags).await;
+            match self.relabel(new).await {
+                // S3 copies up to 5 GB in one request.
+                Err(error) if error.kind == ErrorKind::Invalid => {}
+                done => return done,
+            }
         }
         call.progress("uploading");
         self.write(new).await
@@ -247,28 +277,39 @@ pub async fn sha256(clients: &Clients, bucket: &str, key: &str) -> Result<Option
     Ok(found.map(|live| live.inputs.sha256))
 }
 
-/// The tags of an object; `None` when there is none.
-pub(crate) async fn read_tags(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Option<Tags>, CloudError> {
-    let answer = s3.get_object_tagging().bucket(bucket).key(key).send().await;
-    let answer = unless_gone(answer.map_err(|error| classify("s3:GetObjectTagging", &error)))?;
-    Ok(answer.map(|answer| answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()))
-}
-
-pub(crate) async fn write_tags(
+/// What S3 tells of an object without its bytes, and its tags; `None` when there is none.
+async fn head(
     s3: &aws_sdk_s3::Client,
     bucket: &str,
     key: &str,
-    tags: &BTreeMap<String, String>,
-) -> Result<(), CloudError> {
-    let wrong = |error: aws_smithy_types::error::operation::BuildError| {
-        CloudError::new(ErrorKind::Invalid, "s3:PutObjectTagging", error.to_string())
+) -> Result<Option<(HeadObjectOutput, Tags)>, CloudError> {
+    let answer = s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send().await;
+    let head = match answer.map_err(|error| classify("s3:HeadObject", &error)) {
+        Ok(head) => head,
+        Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            // To a `HEAD` S3 says no more than a status: what answers with a code tells whether credentials have expired.
+            object_tags(s3, bucket, key).await?;
+            return Err(error);
+        }
     };
-    let mut tagging = Tagging::builder().set_tag_set(Some(Vec::new()));
-    for (name, value) in tags {
-        tagging = tagging.tag_set(Tag::builder().key(name).value(value).build().map_err(wrong)?);
-    }
-    let request = s3.put_object_tagging().bucket(bucket).key(key).tagging(tagging.build().map_err(wrong)?);
-    request.send().await.map(drop).map_err(|error| classify("s3:PutObjectTagging", &error))
+    let tags = match label::read(head.metadata()) {
+        Some(tags) => Some(tags),
+        None => object_tags(s3, bucket, key).await?,
+    };
+    Ok(tags.map(|tags| (head, tags)))
+}
+
+/// The tags of an object, wherever they are kept; `None` when there is none.
+pub(super) async fn tags_of(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Option<Tags>, CloudError> {
+    Ok(head(s3, bucket, key).await?.map(|(_, tags)| tags))
+}
+
+/// What S3 calls the tags of an object: where objects without a label have them. `None` when there is no such object.
+pub(crate) async fn object_tags(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Option<Tags>, CloudError> {
+    let answer = s3.get_object_tagging().bucket(bucket).key(key).send().await;
+    let answer = unless_gone(answer.map_err(|error| classify("s3:GetObjectTagging", &error)))?;
+    Ok(answer.map(|answer| answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()))
 }
 
 /// Deletes an object; one that is not there, in a bucket that is not there, is deleted already.

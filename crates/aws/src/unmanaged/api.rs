@@ -5,82 +5,72 @@ use serde_json::json;
 
 use super::{Known, or_nothing, text, unmanaged};
 use crate::api_gateway::deployment::read_description;
-use crate::api_gateway::listing::{deployments, plans, stages};
+use crate::api_gateway::listing::{Deployments, Plans, Stages, deployments, plans, stages};
 use crate::clients::Clients;
 
 pub(super) async fn find(clients: &Clients, known: Known<'_>) -> Result<Vec<Finding>, CloudError> {
-    let look = known.of_kind("api_gateway/rest_api").map(|(address, api, _)| async move {
-        let parts = async {
-            futures::try_join!(
-                stages_of(clients, known, address, api),
-                deployments_of(clients, known, address, api),
-                plans_on(clients, known, address, api),
-            )
-        };
-        let (stages, deployments, plans) = Box::pin(parts).await?;
-        Ok([stages, deployments, plans].concat())
-    });
-    let found: Result<Vec<Vec<Finding>>, CloudError> = futures::future::try_join_all(look).await;
-    Ok(found?.into_iter().flatten().collect())
+    let mut found = Vec::new();
+    for (address, id, _) in known.of_kind("api_gateway/rest_api") {
+        let lists = async { futures::join!(stages(clients, id), deployments(clients, id), plans(clients)) };
+        let (stages, deployments, plans) = Box::pin(lists).await;
+        let api = Api { known, address, id };
+        found.extend(api.stages(&or_nothing(stages)?.unwrap_or_default()));
+        found.extend(api.deployments(&or_nothing(deployments.map(Some))?.unwrap_or_default()));
+        found.extend(api.plans(&plans?.unwrap_or_default()));
+    }
+    Ok(found)
 }
 
-async fn stages_of(
-    clients: &Clients,
-    known: Known<'_>,
-    address: &Address,
-    api: &str,
-) -> Result<Vec<Finding>, CloudError> {
-    let all = or_nothing(stages(clients, api).await)?.unwrap_or_default();
-    let mut found = Vec::new();
-    for stage in all.iter() {
-        let name = stage.stage_name().unwrap_or_default();
-        let id = format!("{api}/{name}");
-        if !known.has("api_gateway/stage", &id) {
+/// An API of the stack.
+struct Api<'a> {
+    known: Known<'a>,
+    address: &'a Address,
+    id: &'a str,
+}
+
+impl Api<'_> {
+    fn stages(&self, all: &Stages) -> Vec<Finding> {
+        let names = all.iter().map(|stage| (stage, stage.stage_name().unwrap_or_default()));
+        let ids = names.map(|(stage, name)| (stage, name, format!("{}/{name}", self.id)));
+        let strange = ids.filter(|(.., id)| !self.known.has("api_gateway/stage", id));
+        let tell = |(stage, name, id): (&aws_sdk_apigateway::types::Stage, &str, String)| {
             let detail = format!("the stage `{name}` is not of this stack: the API answers under it too");
-            let live = json!({"stage": name, "deployment": stage.deployment_id()});
-            found.push(unmanaged(address, id, live, detail));
-        }
+            unmanaged(self.address, id, json!({"stage": name, "deployment": stage.deployment_id()}), detail)
+        };
+        strange.map(tell).collect()
     }
-    Ok(found)
-}
 
-async fn deployments_of(
-    clients: &Clients,
-    known: Known<'_>,
-    address: &Address,
-    api: &str,
-) -> Result<Vec<Finding>, CloudError> {
-    let all = or_nothing(deployments(clients, api).await)?;
-    let ours = known.of_kind("api_gateway/deployment").find(|(_, id, _)| *id == api).map(|(address, ..)| address);
-    let mut found = Vec::new();
-    for deployment in all.iter().filter(|one| one.description().and_then(read_description).is_none()) {
-        let id = deployment.id().unwrap_or_default();
-        let live = json!({"deployment": id, "description": deployment.description()});
-        let detail = format!("the deployment `{id}` is not of this stack");
-        found.push(unmanaged(ours.unwrap_or(address), id.to_owned(), live, detail));
+    fn deployments(&self, all: &Deployments) -> Vec<Finding> {
+        let ours = self.known.of_kind("api_gateway/deployment").find(|(_, id, _)| *id == self.id);
+        let address = ours.map_or(self.address, |(address, ..)| address);
+        let strange = all.iter().filter(|one| one.description().and_then(read_description).is_none());
+        let tell = |one: &aws_sdk_apigateway::types::Deployment| {
+            let id = one.id().unwrap_or_default();
+            let live = json!({"deployment": id, "description": one.description()});
+            unmanaged(address, id.to_owned(), live, format!("the deployment `{id}` is not of this stack"))
+        };
+        strange.map(tell).collect()
     }
-    Ok(found)
-}
 
-async fn plans_on(
-    clients: &Clients,
-    known: Known<'_>,
-    address: &Address,
-    api: &str,
-) -> Result<Vec<Finding>, CloudError> {
-    let all = plans(clients).await?.unwrap_or_default();
-    let mut found = Vec::new();
-    for plan in all.iter() {
-        let id = plan.id().unwrap_or_default();
-        let mut on = plan.api_stages().iter().filter(|on| on.api_id() == Some(api)).filter_map(|on| on.stage());
-        let (Some(stage), false) = (on.next(), known.has("api_gateway/usage_plan", id)) else { continue };
-        let name = plan.name().unwrap_or_default();
-        let detail = format!("the usage plan `{name}` is not of this stack, and its keys may call the stage `{stage}`");
-        let live = json!({"usage_plan": id, "name": name, "stage": stage});
-        let mut stages = known.of_kind("api_gateway/stage");
-        let touched =
-            stages.find(|(_, _, live)| text(&live.inputs, "rest_api") == api && text(&live.inputs, "name") == stage);
-        found.push(unmanaged(touched.map_or(address, |(address, ..)| address), id.to_owned(), live, detail));
+    fn plans(&self, all: &Plans) -> Vec<Finding> {
+        let tell = |plan: &aws_sdk_apigateway::types::UsagePlan| {
+            let (id, name) = (plan.id().unwrap_or_default(), plan.name().unwrap_or_default());
+            let stage = plan.api_stages().iter().find(|on| on.api_id() == Some(self.id))?.stage()?;
+            let detail =
+                format!("the usage plan `{name}` is not of this stack, and its keys may call the stage `{stage}`");
+            let live = json!({"usage_plan": id, "name": name, "stage": stage});
+            Some(unmanaged(self.stage(stage), id.to_owned(), live, detail))
+        };
+        let strange =
+            all.iter().filter(|plan| !self.known.has("api_gateway/usage_plan", plan.id().unwrap_or_default()));
+        strange.filter_map(tell).collect()
     }
-    Ok(found)
+
+    /// The address of a stage, or of the API.
+    fn stage(&self, name: &str) -> &Address {
+        let mut stages = self.known.of_kind("api_gateway/stage");
+        let found =
+            stages.find(|(_, _, live)| text(&live.inputs, "rest_api") == self.id && text(&live.inputs, "name") == name);
+        found.map_or(self.address, |(address, ..)| address)
+    }
 }

@@ -10,9 +10,9 @@ use pinfra_engine::resource::LiveValue;
 use pinfra_engine::{Address, CloudError, Finding, What};
 use serde_json::json;
 
-use super::{Known, or_nothing, text, unmanaged};
+use super::{Known, text, unmanaged};
 use crate::clients::Clients;
-use crate::error::classify;
+use crate::s3::listing::keys;
 use crate::worker::health::{Health, MANIFESTS, health};
 
 /// Bucket and machine.
@@ -60,18 +60,13 @@ async fn sick(
 
 /// Manifests in a bucket that are not of the stack.
 async fn strangers(clients: &Clients, known: Known<'_>, bucket: &str) -> Result<Vec<Finding>, CloudError> {
-    let mut pages = clients.s3.list_objects_v2().bucket(bucket).prefix(MANIFESTS).into_paginator().send();
+    let Some((machine, ..)) = known.of_kind("ec2/instance").next() else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = or_nothing(page.map(Some).map_err(|error| classify("s3:ListObjectsV2", &error)))?;
-        for object in page.as_ref().map(|page| page.contents()).unwrap_or_default() {
-            let key = object.key().unwrap_or_default();
-            let name = key.strip_prefix(MANIFESTS).and_then(|name| name.strip_suffix(".json")).unwrap_or(key);
-            let Some((machine, ..)) = known.of_kind("ec2/instance").next() else { continue };
-            if !known.has("worker/process", &format!("{bucket}/{name}")) {
-                let detail = format!("the manifest `{key}` is not of this stack, and the machine runs what it says");
-                found.push(unmanaged(machine, format!("{bucket}/{key}"), json!({ "manifest": key }), detail));
-            }
+    for key in keys(clients, bucket, MANIFESTS).await? {
+        let name = key.strip_prefix(MANIFESTS).and_then(|name| name.strip_suffix(".json")).unwrap_or(&key);
+        if !known.has("worker/process", &format!("{bucket}/{name}")) {
+            let detail = format!("the manifest `{key}` is not of this stack, and the machine runs what it says");
+            found.push(unmanaged(machine, format!("{bucket}/{key}"), json!({ "manifest": key }), detail));
         }
     }
     Ok(found)

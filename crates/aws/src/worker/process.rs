@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 use super::heartbeat::{Heartbeat, Standing, look, standing};
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::s3::object::{delete, read_tags, write_tags};
-use crate::s3::upload::query;
+use crate::s3::label::{self, Label};
+use crate::s3::listing::{Stamp, unchanged};
+use crate::s3::object::{delete, object_tags};
 use crate::tags::{self, Tags};
 use crate::wait::{Look, Pace, wait_until};
 
@@ -55,7 +56,7 @@ pub struct ProcessInputs {
     pub config: Value,
     /// The machine that it runs on.
     pub instance: Input<String>,
-    /// The manifest object's tags.
+    /// The user's and pinfra's own, in the metadata of the manifest.
     pub tags: Tags,
 }
 
@@ -66,6 +67,9 @@ pub struct ProcessOutputs {
     pub name: String,
     /// The SHA-256 of its manifest.
     pub manifest: String,
+    /// By which a list tells that nobody has written the manifest since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
 }
 
 /// The kind.
@@ -83,7 +87,11 @@ impl Process {
     async fn write(&self, new: &ProcessInputs) -> Result<(), CloudError> {
         let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
         let request = self.clients.s3.put_object().bucket(bucket).key(manifest_key(&new.name));
-        let request = request.content_type("application/json").metadata(INSTANCE, instance).tagging(query(&new.tags));
+        let Label { metadata, tagging } = label::label(&new.tags);
+        let mut request = request.content_type("application/json").metadata(INSTANCE, instance).set_tagging(tagging);
+        if let Some((name, tags)) = metadata {
+            request = request.metadata(name, tags);
+        }
         let sent = request.body(ByteStream::from(manifest(new)?)).send().await;
         sent.map(drop).map_err(|error| classify("s3:PutObject", &error))
     }
@@ -97,10 +105,12 @@ impl Process {
             Err(error) => return Err(error),
         };
         let instance = answer.metadata().and_then(|metadata| metadata.get(INSTANCE)).cloned();
+        let tags = label::read(answer.metadata());
+        let stamp = Stamp::of(answer.metadata(), answer.e_tag(), answer.last_modified());
         let written = answer.last_modified().and_then(|at| SystemTime::try_from(*at).ok());
         let body = answer.body.collect().await;
         let body = body.map_err(|error| CloudError::new(ErrorKind::Unreachable, "s3:GetObject", error.to_string()))?;
-        Ok(Some(Content { body: body.to_vec(), instance: instance.unwrap_or_default(), written }))
+        Ok(Some(Content { body: body.to_vec(), instance: instance.unwrap_or_default(), tags, written, stamp }))
     }
 
     /// What the agent of a machine says; `None` when it has said nothing yet, or nothing that can be understood.
@@ -165,7 +175,10 @@ fn silent(instance: &str, since: Duration) -> String {
 struct Content {
     body: Vec<u8>,
     instance: String,
+    /// As its metadata tells them.
+    tags: Option<Tags>,
     written: Option<SystemTime>,
+    stamp: Option<Stamp>,
 }
 
 impl Resource for Process {
@@ -192,15 +205,23 @@ impl Resource for Process {
                 doc: "what it is told; it is started again to read it",
             },
             Field { name: "instance", on_change: OnChange::Update, doc: "the machine that it runs on" },
-            Field { name: "tags", on_change: OnChange::Update, doc: "the manifest object's tags; at most ten" },
+            Field {
+                name: "tags",
+                on_change: OnChange::Update,
+                doc: "the stack's tags and pinfra's own, in the manifest's metadata",
+            },
         ],
-        outputs: &[("name", "its name"), ("manifest", "the SHA-256 of its manifest")],
+        outputs: &[
+            ("name", "its name"),
+            ("manifest", "the SHA-256 of its manifest"),
+            ("stamp", "the ETag of its manifest and when it was written"),
+        ],
         loses: "",
         usual_create: Duration::from_secs(10),
         usual_update: Duration::from_secs(6),
         usual_delete: Duration::from_secs(2),
     };
-    const CHANGING_OUTPUTS: &'static [&'static str] = &["manifest"];
+    const CHANGING_OUTPUTS: &'static [&'static str] = &["manifest", "stamp"];
 
     type Inputs = ProcessInputs;
     type Outputs = ProcessOutputs;
@@ -217,21 +238,31 @@ impl Resource for Process {
         new: &ProcessInputs,
     ) -> Result<Live<ProcessInputs, ProcessOutputs>, CloudError> {
         // An interrupted run, or somebody else, may have left another manifest.
-        if self.read(id).await?.is_none_or(|found| found.inputs != *new) {
+        let mut found = self.read(id).await?;
+        if found.as_ref().is_none_or(|found| found.inputs != *new) {
             self.write(new).await?;
+            found = self.read(id).await?;
         }
         let hash = hash(&manifest(new)?);
         self.wait_until_well(call, new, &hash).await?;
-        Ok(Live { inputs: new.clone(), outputs: ProcessOutputs { name: new.name.clone(), manifest: hash } })
+        // The stamp is of what was asked for, or of nothing.
+        let stamp = found.filter(|found| found.inputs == *new).and_then(|found| found.outputs.stamp);
+        Ok(Live { inputs: new.clone(), outputs: ProcessOutputs { name: new.name.clone(), manifest: hash, stamp } })
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<ProcessInputs, ProcessOutputs>>, CloudError> {
         let (bucket, name) = parts(id)?;
         let key = manifest_key(name);
-        let both = async { futures::join!(self.object(bucket, &key), read_tags(&self.clients.s3, bucket, &key)) };
-        let (content, tags) = Box::pin(both).await;
-        let Some(content) = content? else { return Ok(None) };
-        let Some(tags) = tags? else { return Ok(None) };
+        let stamp = |outputs: &ProcessOutputs| outputs.stamp.clone();
+        if let Some(recorded) = unchanged::<Process>(&self.clients, bucket, &key, id, stamp).await? {
+            return Ok(Some(recorded));
+        }
+        let Some(content) = self.object(bucket, &key).await? else { return Ok(None) };
+        let tags = match content.tags {
+            Some(tags) => Some(tags),
+            None => object_tags(&self.clients.s3, bucket, &key).await?,
+        };
+        let Some(tags) = tags else { return Ok(None) };
         // What somebody else wrote there is shown as nothing that was asked for, and so is repaired.
         let found: Value = serde_json::from_slice(&content.body).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -245,29 +276,23 @@ impl Resource for Process {
             instance: Input::Known(content.instance),
             tags,
         };
-        let outputs = ProcessOutputs { name: name.to_owned(), manifest: hash(&content.body) };
+        let outputs = ProcessOutputs { name: name.to_owned(), manifest: hash(&content.body), stamp: content.stamp };
         Ok(Some(Live { inputs, outputs }))
     }
 
     async fn find(&self, new: &ProcessInputs) -> Result<Option<Found>, CloudError> {
-        let bucket = new.bucket.known()?;
-        let tags = read_tags(&self.clients.s3, bucket, &manifest_key(&new.name)).await?;
-        let id = format!("{bucket}/{}", new.name);
-        Ok(tags.map(|tags| Found { id, owner: tags::owner(&new.tags, &tags) }))
+        let id = format!("{}/{}", new.bucket.known()?, new.name);
+        let found = self.read(&id).await?;
+        Ok(found.map(|found| Found { id, owner: tags::owner(&new.tags, &found.inputs.tags) }))
     }
 
     async fn update(
         &self,
         _call: &Call,
         _id: &str,
-        old: &ProcessInputs,
+        _old: &ProcessInputs,
         new: &ProcessInputs,
     ) -> Result<(), CloudError> {
-        let retagged = ProcessInputs { tags: new.tags.clone(), ..old.clone() };
-        if retagged == *new {
-            let key = manifest_key(&new.name);
-            return write_tags(&self.clients.s3, new.bucket.known()?, &key, &new.tags).await;
-        }
         self.write(new).await
     }
 

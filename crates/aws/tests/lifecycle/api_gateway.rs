@@ -10,8 +10,8 @@ use pinfra_aws::api_gateway::document::{
 use pinfra_aws::api_gateway::rest_api::{RestApi, RestApiInputs};
 use pinfra_aws::api_gateway::stage::{Stage, StageInputs};
 use pinfra_aws::api_gateway::usage_plan::{PlanQuota, PlanStage, PlanThrottle, UsagePlan, UsagePlanInputs};
-use pinfra_aws::tags::{self, Tags, ownership};
-use pinfra_aws::{Clients, catalog};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{Clients, catalog, claims};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use serde_json::{Value, json};
@@ -317,7 +317,7 @@ async fn keys_and_plans_live_through_every_change_and_no_value_is_told() {
     plan.quota = None;
     plan.keys.clear();
     updated(&plans, &on_plan, &plan_id, &plan).await;
-    let owner = tags::owned_by(clients, &catalog(clients), &stack).await.unwrap();
+    let owner = claims::owned_by(clients, &catalog(clients), &stack).await.unwrap();
     let found: Vec<String> = owner.iter().map(|(address, id)| format!("{address} {id}")).collect();
     let expected = [
         format!("api_gateway/api_key.api {key_id}"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pinfra_aws::catalog;
 use pinfra_aws::ec2::elastic_ip::{ElasticIp, ElasticIpInputs};
 use pinfra_aws::ec2::instance::{Instance, InstanceInputs};
 use pinfra_aws::ec2::key_pair::{KeyPair, KeyPairInputs};
@@ -10,7 +9,8 @@ use pinfra_aws::ec2::security_group::{Direction, Rule, SecurityGroup, SecurityGr
 use pinfra_aws::ec2::vpc_endpoint::{VpcEndpoint, VpcEndpointInputs};
 use pinfra_aws::iam::instance_profile::InstanceProfile;
 use pinfra_aws::iam::role::Role;
-use pinfra_aws::tags::{self, Tags, ownership};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{catalog, claims};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use serde_json::Value;
@@ -188,7 +188,7 @@ async fn a_machine_lives_through_every_change() {
 
     // What an interrupted create left is found by its tags, and made again by the same token it is the same machine.
     assert_eq!(kind.find(&inputs).await.unwrap().unwrap().id, id);
-    let owned = tags::owned_by(&cloud.clients, &catalog(&cloud.clients), &name).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &name).await.unwrap();
     let machines: Vec<_> = owned.iter().filter(|(address, _)| address.kind() == "ec2/instance").collect();
     assert_eq!(machines, [&(Address::new("ec2/instance", "client"), id.clone())], "its volume has its tags, too");
 

@@ -7,8 +7,8 @@ use pinfra_aws::iam::path_of;
 use pinfra_aws::iam::role::{Role, RoleInputs};
 use pinfra_aws::iam::role_policy::{RolePolicy, RolePolicyInputs};
 use pinfra_aws::policy::normalise_policy;
-use pinfra_aws::tags::{self, Tags, ownership};
-use pinfra_aws::{Clients, Connection, catalog};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{Clients, Connection, catalog, claims};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use pinfra_local::{LocalCloud, Settings};
@@ -169,14 +169,14 @@ async fn what_is_new_is_waited_for_and_found_without_state() {
     let profile = made(&profiles, &call(), &profile_inputs("pins", &role)).await;
     assert!(clients.meter.counts()["IAM.AddRoleToInstanceProfile"] > 1, "it was known at once");
 
-    let mut owned = tags::owned_by(&clients, &catalog(&clients), "pins").await.unwrap();
+    let mut owned = claims::owned_by(&clients, &catalog(&clients), "pins").await.unwrap();
     owned.sort();
     let expected = [
         (Address::new("iam/instance_profile", "cleaner"), profile.clone()),
         (Address::new("iam/role", "cleaner"), role.clone()),
     ];
     assert_eq!(owned, expected);
-    assert!(tags::owned_by(&clients, &catalog(&clients), "pin").await.unwrap().is_empty());
+    assert!(claims::owned_by(&clients, &catalog(&clients), "pin").await.unwrap().is_empty());
     deleted(&profiles, &call(), &profile).await;
     deleted(&roles, &call(), &role).await;
     local.stop().await;

@@ -21,8 +21,8 @@ use std::time::Duration;
 use pinfra_aws::clients::Endpoint;
 use pinfra_aws::kinesis::stream::{Mode, Stream, StreamInputs};
 use pinfra_aws::s3::bucket::{Bucket, BucketInputs, Encryption, LifecycleRule, PublicAccessBlock, tls_only_policy};
-use pinfra_aws::tags::{self, Tags, ownership};
-use pinfra_aws::{Clients, Connection, catalog};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{Clients, Connection, catalog, claims};
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use pinfra_local::{LocalCloud, Settings};
 
@@ -242,7 +242,7 @@ async fn many_streams_are_found_and_read_in_few_calls() {
     assert_eq!(made("Kinesis.DescribeStreamSummary"), 12);
     assert_eq!(made("Resource Groups Tagging API.GetResources"), 1);
     assert_eq!(made("Kinesis.ListTagsForStream"), 0);
-    let owned = tags::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap();
     assert_eq!(owned, [(Address::new("kinesis/stream", "pin"), names[3].clone())]);
     for name in &names {
         deleted(&kind, &call, name).await;

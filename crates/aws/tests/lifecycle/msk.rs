@@ -6,8 +6,8 @@ use pinfra_aws::ec2::security_group::SecurityGroup;
 use pinfra_aws::msk::cluster::{Cluster, ClusterConfiguration, ClusterInputs};
 use pinfra_aws::msk::configuration::{self, Configuration, ConfigurationInputs};
 use pinfra_aws::msk::topic::{Topic, TopicInputs};
-use pinfra_aws::tags::{self, Tags, ownership};
-use pinfra_aws::{Clients, catalog};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{Clients, catalog, claims};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, ErrorKind, Live, Owner, Resource};
 use serde_json::Value;
@@ -101,7 +101,7 @@ async fn a_configuration_lives_through_every_change() {
     assert!(matches!(kind.find(&other).await.unwrap().unwrap().owner, Owner::Theirs(_)));
     assert_eq!(kind.create(&call, &inputs).await.unwrap_err().kind, ErrorKind::AlreadyExists);
     // It has no tags, and is found without state nevertheless.
-    let owned = tags::owned_by(&cloud.clients, &catalog(&cloud.clients), &inputs.name).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &inputs.name).await.unwrap();
     assert_eq!(owned, [(Address::new("msk/configuration", "pins"), id.clone())]);
     deleted(&kind, &call, &id).await;
 }

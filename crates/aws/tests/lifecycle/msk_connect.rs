@@ -11,8 +11,8 @@ use pinfra_aws::msk_connect::plugin::{Plugin, PluginInputs};
 use pinfra_aws::msk_connect::worker_configuration::{WorkerConfiguration, WorkerConfigurationInputs};
 use pinfra_aws::policy::normalise_policy;
 use pinfra_aws::s3::bucket::Bucket;
-use pinfra_aws::tags::{self, Tags, ownership};
-use pinfra_aws::{Clients, catalog};
+use pinfra_aws::tags::{Tags, ownership};
+use pinfra_aws::{Clients, catalog, claims};
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, ErrorKind, Owner, Resource};
 use serde_json::{Value, json};
@@ -252,7 +252,7 @@ async fn a_connector_lives_through_every_change() {
     let found = kind.find(&inputs).await.unwrap().unwrap();
     assert_eq!((found.id.as_str(), found.owner), (id.as_str(), Owner::Ours));
     assert_eq!(kind.create(&call, &inputs).await.unwrap_err().kind, ErrorKind::AlreadyExists);
-    let owned = tags::owned_by(clients, &catalog(clients), &name).await.unwrap();
+    let owned = claims::owned_by(clients, &catalog(clients), &name).await.unwrap();
     assert!(owned.contains(&(Address::new("msk_connect/connector", "s3"), id.clone())), "{owned:?}");
     deleted(&kind, &call, &id).await;
 }

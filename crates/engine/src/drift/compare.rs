@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::members::{self, Member};
-use super::secrets::reveal;
+use super::secrets::{known, reveal};
 use super::{CONDITION, Drift, FAILURE, Finding, What};
 use crate::observe::{Observation, Observed, is_part_of_theirs};
 use crate::resource::{Catalog, Kind, LiveValue, OnChange};
@@ -125,6 +125,7 @@ impl Comparison<'_> {
     fn fields(&self, asked: &Asked<'_>, kind: &dyn Kind, record: Option<&Record>, live: &LiveValue) -> Vec<Finding> {
         let (mut secrets, mut differ) = (asked.secrets.clone(), BTreeSet::new());
         let salt = &self.state.lineage;
+        let live = &LiveValue { inputs: known(&live.inputs, Some(&asked.wanted), "", salt), ..live.clone() };
         let revealed = reveal(&asked.wanted, Some(&live.inputs), "", salt, &mut secrets, &mut differ);
         // What a reference stood for may change how the kind writes its inputs, such as the order of a list.
         let normal = references(&revealed).is_empty().then(|| kind.normalise(&revealed).ok()).flatten();

@@ -1,10 +1,29 @@
-//! Comparing with what state holds as hashes.
+//! Comparing with what state holds as hashes, on either side: what was not read again is known as it was recorded.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::value::{is_hash, is_hash_of, join};
+
+/// `live` with the wanted value in the place of each hash that is of it.
+pub(super) fn known(live: &Value, wanted: Option<&Value>, path: &str, salt: &str) -> Value {
+    match live {
+        hash if is_hash(hash) => {
+            let same = wanted.filter(|wanted| is_hash_of(hash, path, wanted, salt));
+            same.unwrap_or(hash).clone()
+        }
+        Value::Object(map) => {
+            let of = |key: &String| wanted.and_then(|wanted| wanted.get(key));
+            map.iter().map(|(key, inner)| (key.clone(), known(inner, of(key), &join(path, key), salt))).collect()
+        }
+        Value::Array(items) => {
+            let of = |n: usize| wanted.and_then(|wanted| wanted.get(n));
+            items.iter().enumerate().map(|(n, inner)| known(inner, of(n), &join(path, &n.to_string()), salt)).collect()
+        }
+        other => other.clone(),
+    }
+}
 
 /// `wanted` with the live value in the place of each hash. The paths of hashes go to `hashed`, and of those whose live
 /// value is another one than was recorded, to `differ`.
@@ -20,7 +39,7 @@ pub(super) fn reveal(
         hash if is_hash(hash) => {
             hashed.insert(path.to_owned());
             let live = live.unwrap_or(&Value::Null);
-            if !is_hash_of(hash, path, live, salt) {
+            if live != hash && !is_hash_of(hash, path, live, salt) {
                 differ.insert(path.to_owned());
             }
             live.clone()

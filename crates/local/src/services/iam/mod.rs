@@ -35,7 +35,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Call, Service};
+use super::{Call, Service, TaggedResource};
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::settings::Settings;
@@ -98,6 +98,20 @@ impl Service for Iam {
 
     fn resources(&self, _call: &Call, input: &Value) -> Option<Vec<String>> {
         Some(resources::named(&self.directory.state(), input))
+    }
+
+    /// Of what IAM has, the Tagging API lists instance profiles and not roles, and since IAM has no regions, in one alone
+    /// ("Supported resources for Tag Editor", Tagging AWS resources user guide).
+    fn tagged(&self, region: &str) -> Vec<TaggedResource> {
+        if region != "us-east-1" {
+            return Vec::new();
+        }
+        let state = self.directory.state();
+        let profile = |profile: &Arc<document::Profile>| TaggedResource {
+            arn: profile.arn(),
+            tags: profile.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        };
+        state.profiles.values().map(profile).collect()
     }
 }
 
