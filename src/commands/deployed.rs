@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pinfra_aws::Clients;
 use pinfra_engine::state::{Place, Record};
-use pinfra_engine::{Address, State};
+use pinfra_engine::{Address, ErrorKind, State};
 use pinfra_workers::config::{CleanedTable, EmulatedTable, Heartbeat};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -80,6 +80,13 @@ impl Sink {
             rotate: number("rotate.schedule.interval.ms").filter(|ms| *ms > 0).map(Duration::from_millis),
             by_partition: partitioner.is_empty() || partitioner.ends_with(".DefaultPartitioner"),
         })
+    }
+}
+
+impl Sink {
+    /// Whether its folder is a later generation: it, or one of its topics, was made again (`msk_connect/folder.rs`).
+    pub(super) fn is_made_again(&self) -> bool {
+        self.folder.rsplit('/').next().is_some_and(|last| last.starts_with("generation="))
     }
 }
 
@@ -177,7 +184,11 @@ pub(super) async fn fetch(clients: &Clients, bucket: &str, key: &str) -> Result<
     let answer = match clients.s3.get_object().bucket(bucket).key(key).send().await {
         Ok(answer) => answer,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
-        Err(error) => return Err(pinfra_aws::error::classify("s3:GetObject", &error).into()),
+        Err(error) => {
+            let error = pinfra_aws::error::classify("s3:GetObject", &error);
+            // The bucket itself may be gone.
+            return if error.kind == ErrorKind::NotFound { Ok(None) } else { Err(error.into()) };
+        }
     };
     let metadata = answer.metadata.unwrap_or_default();
     let body = answer.body.collect().await;

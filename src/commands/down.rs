@@ -10,7 +10,7 @@ use super::context::Context;
 use super::interrupt::unless_interrupted;
 use super::run::{Asked, ask, carry_out};
 use super::stacks::{Chosen, choose, looks_like_a_file};
-use super::{local, plan, stacks, strays, unseen};
+use super::{left, local, plan, stacks, strays, unseen};
 use crate::cli::Patience;
 use crate::expand::{Facts, expand};
 use crate::report::Failure;
@@ -49,6 +49,10 @@ pub(super) async fn run(context: &Context, given: Option<&str>, wished: Wished) 
     for kept in chosen.file.iter().filter(|_| !is_recorded(chosen.state.as_ref())).flat_map(not_to_be_found) {
         context.tell(&format!("without state this cannot be told from what others have, and stays: {kept}"));
     }
+    for used in chosen.state.iter().flat_map(left::of_others) {
+        context.tell(&format!("was only used, and stays: {used}"));
+    }
+    connected.tell_if_left(context).await;
     Ok(())
 }
 

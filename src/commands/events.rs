@@ -9,7 +9,7 @@ use pinfra_workers::report::Counters;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::deployed::Deployed;
+use super::deployed::{Deployed, Sink};
 use super::reconcile::{Verdict, batch, stream};
 use crate::report::hops::{self, Passage};
 use crate::report::{Paint, duration};
@@ -87,7 +87,10 @@ fn tell_workers(told: &mut Told, deployed: &Deployed, heartbeat: Option<&Heartbe
     let width = deployed.workers.iter().map(String::len).max().unwrap_or(0);
     for name in &deployed.workers {
         let state = heartbeat.workers.get(name);
-        let (healthy, condition) = condition(state);
+        let (mut healthy, mut condition) = condition(state);
+        if silent > SILENT {
+            (healthy, condition) = (false, format!("not known; the last was: {condition}"));
+        }
         told.healthy &= healthy;
         let shown = if healthy { paint.good(&condition) } else { paint.bad(&condition) };
         told.text.push_str(&format!("  {name:width$}  {shown}\n"));
@@ -99,6 +102,31 @@ fn tell_workers(told: &mut Told, deployed: &Deployed, heartbeat: Option<&Heartbe
         }
         told.workers.push(json!({"name": name, "healthy": healthy, "condition": condition, "state": state}));
     }
+    if silent > SILENT {
+        told.text.push_str(&format!("  {}\n", paint.faint(&wake(deployed))));
+    }
+}
+
+/// What keeps events from flowing as far as the machine tells, and what to do about it.
+pub(super) fn trouble(deployed: &Deployed, heartbeat: Option<&Heartbeat>) -> Option<String> {
+    let wake = wake(deployed);
+    let Some(heartbeat) = heartbeat else {
+        return Some(format!("the machine has not said anything yet; {wake}"));
+    };
+    let silent = Duration::try_from(OffsetDateTime::now_utc() - heartbeat.at).unwrap_or_default();
+    if silent > SILENT {
+        return Some(format!("the machine has said nothing for {}; {wake}", duration(silent)));
+    }
+    let sick = deployed.workers.iter().find(|name| !condition(heartbeat.workers.get(*name)).0)?;
+    Some(format!("the worker `{sick}` does not work: `pinfra status` shows how it is, `pinfra logs {sick}` why"))
+}
+
+/// What makes a silent machine speak.
+fn wake(deployed: &Deployed) -> String {
+    let machine = deployed.instance.as_deref().unwrap_or("ID");
+    format!(
+        "`pinfra up` starts a machine that is stopped, `aws ec2 reboot-instances --instance-ids {machine}` one that hangs"
+    )
 }
 
 fn condition(state: Option<&WorkerState>) -> (bool, String) {
@@ -141,6 +169,7 @@ fn tell_events(told: &mut Told, deployed: &Deployed, heartbeat: &Heartbeat, lake
             counts.nothing_cleaned();
         }
         counts.versions = lake.batch_versions.get(&table).copied();
+        counts.remade = deployed.sink.as_ref().is_some_and(Sink::is_made_again);
         let verdict = batch::verdict(&counts);
         not_cleaned += counts.not_cleaned();
         told.events.push(event("batch", &table, &json!(counts), &verdict));

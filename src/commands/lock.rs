@@ -89,7 +89,7 @@ fn sentence(name: &str, status: &LockStatus) -> String {
 
 fn who(status: &LockStatus) -> String {
     let holder = &status.holder;
-    format!("`pinfra {}` of {}@{} (pid {})", holder.command, holder.user, holder.host, holder.pid)
+    format!("`pinfra {}` of {} (pid {})", holder.command, holder.at(), holder.pid)
 }
 
 fn ago(taken_at: u64) -> String {

@@ -27,9 +27,13 @@ pub(super) async fn run(context: &Context, worker: &str, given: Option<&str>, fo
     let deployed = Deployed::of(&state);
     let known = deployed.workers.iter().any(|name| name == worker);
     let (Some(bucket), Some(instance), true) = (&deployed.bucket, &deployed.instance, known) else {
-        let names = if deployed.workers.is_empty() { "none".to_owned() } else { deployed.workers.join(", ") };
-        return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", state.stack))
-            .hint(format!("it has {names}")));
+        let hint = match deployed.workers.as_slice() {
+            _ if state.resources.is_empty() => "nothing of it is there: `pinfra up STACK.yaml` makes it".to_owned(),
+            [] => "it has no workers at all: `workers` in the stack file is where they are declared".to_owned(),
+            names if known => format!("its machine is gone; with `pinfra up` {} run again", names.join(", ")),
+            names => format!("its workers are {}", names.join(", ")),
+        };
+        return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", state.stack)).hint(hint));
     };
     let clients = deployed::connect(context, &state, &place).await?;
     let key = format!("_pinfra/agents/{instance}/logs/{worker}.log");

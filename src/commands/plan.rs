@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
-use super::{facts, local, saved, stacks, strays, unseen};
+use super::{facts, files, local, saved, stacks, strays, unseen};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
 use crate::report::{Failure, count};
@@ -20,6 +20,7 @@ pub(super) const INTERRUPTED: &str = "that was while planning, and nothing was c
 
 /// Shows the plan. Returns whether there are changes.
 pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> Result<bool, Failure> {
+    out.map_or(Ok(()), |out| files::check_folder(saved::CANNOT_WRITE, out))?;
     let stack = stacks::load_to_make(file)?;
     let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
@@ -41,6 +42,10 @@ pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> R
     let value = json!({"steps": plan.steps, "unchanged": plan.unchanged, "serial": plan.serial,
         "usual_seconds": plan.usual_duration().as_secs_f64()});
     context.result(&draw(&plan, Detail::Fields, context.page_out()), "plan", value)?;
+    if plan.is_empty() && !plan.seen.is_empty() {
+        context
+            .tell(&format!("what is recorded is not the newest: `pinfra up {}` records what is there", file.display()));
+    }
     Ok(!plan.is_empty())
 }
 

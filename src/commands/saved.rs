@@ -12,8 +12,12 @@ use pinfra_engine::state::Place;
 use pinfra_engine::{Fingerprint, Moved, State};
 use serde::{Deserialize, Serialize};
 
+use super::files;
 use super::plan::Planned;
 use crate::report::Failure;
+
+/// What is said where a plan cannot be saved.
+pub(super) const CANNOT_WRITE: &str = "cannot write the plan";
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -50,7 +54,7 @@ pub(super) fn write(path: &Path, place: &Place, made_from: impl Fn(&str) -> Fing
     let mut text =
         serde_json::to_string_pretty(&saved).expect("texts, numbers and maps with text keys have a JSON form");
     text.push('\n');
-    put(path, &text).map_err(|error| Failure::new(format!("cannot write the plan `{}`: {error}", path.display())))
+    put(path, &text).map_err(|error| files::failure(CANNOT_WRITE, path, &error))
 }
 
 /// Whole or not at all, and for its owner's eyes.
@@ -70,9 +74,13 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
 /// Reads a plan that was saved.
 pub(super) fn read(path: &Path) -> Result<Saved, Failure> {
     let shown = path.display();
-    let text = fs::read(path).map_err(|error| Failure::new(format!("cannot read the plan `{shown}`: {error}")))?;
+    let text = fs::read(path).map_err(|error| {
+        let hint = format!("`pinfra plan STACK.yaml --out {shown}` saves one");
+        files::failure("cannot read the plan", path, &error).hint(hint)
+    })?;
     let saved: Saved = serde_json::from_slice(&text).map_err(|error| {
-        Failure::new(format!("`{shown}` is not a saved plan: {error}")).hint("`pinfra plan STACK --out FILE` saves one")
+        Failure::new(format!("`{shown}` is not a saved plan: {error}"))
+            .hint("`pinfra plan STACK.yaml --out FILE` saves one")
     })?;
     let this = env!("CARGO_PKG_VERSION");
     if saved.pinfra_plan != FORMAT || saved.version != this {

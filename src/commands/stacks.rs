@@ -33,8 +33,11 @@ pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, F
         let mut names = recorded(home)?;
         return match names.len() {
             1 => by_name(context, names.remove(0)),
-            0 => Err(Failure::new(format!("no stack is recorded under `{home}`"))
-                .hint("`pinfra up STACK.yaml` makes one; elsewhere, run this where it was made or use `--state`")),
+            // One that was taken down has left its folder, and is meant when there is no other.
+            0 => match known(home)?.as_slice() {
+                [name] if read(context, name)?.is_some() => by_name(context, name.clone()),
+                _ => Err(Failure::new(format!("no stack is recorded under `{home}`")).hint(where_else())),
+            },
             n => Err(Failure::new(format!("{} are recorded: {}", count(n, "stack"), names.join(", ")))
                 .hint("name the one that you mean")),
         };
@@ -45,6 +48,29 @@ pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, F
         return Ok(Chosen { name: file.name.value.clone(), state, file: Some(file) });
     }
     by_name(context, given.to_owned())
+}
+
+/// Where a stack may be of which nothing is recorded here.
+fn where_else() -> String {
+    match files_here().as_slice() {
+        [(file, _)] => format!(
+            "`pinfra up {file}` makes the stack of that file; if it is there and its state was lost, give the file: \
+             `pinfra down {file}`. Elsewhere, run this where it was made or use `--state`"
+        ),
+        _ => "`pinfra up STACK.yaml` makes one; if its state was lost, give its stack file: `pinfra down STACK.yaml`. \
+              Elsewhere, run this where it was made or use `--state`"
+            .to_owned(),
+    }
+}
+
+/// The stack files of the working folder, with the names of their stacks.
+fn files_here() -> Vec<(String, String)> {
+    let Ok(entries) = std::fs::read_dir(".") else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".yaml") || name.ends_with(".yml")).collect();
+    names.sort();
+    let stack = |file: &str| load(Path::new(file)).ok().map(|stack| stack.name.value);
+    names.into_iter().filter_map(|file| stack(&file).map(|stack| (file, stack))).collect()
 }
 
 /// Whether a command was given a stack file, and not a name.
@@ -66,9 +92,15 @@ fn by_name(context: &Context, name: String) -> Result<Chosen, Failure> {
     if state.is_none() {
         let home = context.home()?;
         let known = recorded(home)?;
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Failure::new(format!("no stack `{name}` is recorded under `{home}`"))
-            .hint(format!("recorded: {known}; if its state was lost, give its stack file instead")));
+        let file = files_here().into_iter().find(|(_, stack)| *stack == name).map(|(file, _)| file);
+        let lost = match file {
+            Some(file) => format!("if its state was lost, give its file `{file}` instead of its name"),
+            None => "if its state was lost, give its stack file instead of its name".to_owned(),
+        };
+        let known = if known.is_empty() { String::new() } else { format!("recorded are {}; ", known.join(", ")) };
+        return Err(
+            Failure::new(format!("no stack `{name}` is recorded under `{home}`")).hint(format!("{known}{lost}"))
+        );
     }
     Ok(Chosen { name, file: None, state })
 }

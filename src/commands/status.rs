@@ -1,20 +1,20 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
-use std::collections::BTreeSet;
+mod condition;
+mod last_run;
+
 use std::time::Duration;
 
 use arrow::array::Int64Array;
+use condition::{Health, condition};
+use last_run::Run;
 use pinfra_aws::{Clients, catalog};
-use pinfra_engine::diff::{FieldChange, Shown, Views, diff};
-use pinfra_engine::resource::{Kind, LiveValue};
-use pinfra_engine::state::{Record, Status};
-use pinfra_engine::value::{is_hash, with_secrets_of};
-use pinfra_engine::{Graph, KindInfo, Observation, observe};
+use pinfra_engine::{Action, Graph, observe};
 use pinfra_workers::clean::Cleaning;
 use pinfra_workers::config::CleanedTable;
 use pinfra_workers::lake::Lake;
 use pinfra_workers::query::{TableSet, query};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::context::Context;
 use super::deployed::{self, Deployed};
@@ -26,8 +26,9 @@ use crate::report::{Failure, count};
 pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, Failure> {
     let chosen = choose(context, given)?;
     let Some(state) = chosen.state.filter(|state| !state.resources.is_empty()) else {
+        let file = chosen.file.map_or("STACK.yaml".to_owned(), |file| file.source.path.display().to_string());
         context.result(
-            &format!("stack {}: nothing is there\n", chosen.name),
+            &format!("stack {}: nothing is there; `pinfra up {file}` makes it\n", chosen.name),
             "status",
             json!({"stack": chosen.name, "resources": []}),
         )?;
@@ -37,17 +38,20 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
         return Err(Failure::new(format!("it is not recorded where the stack `{}` lives", chosen.name))
             .hint("run `pinfra up` with its stack file"));
     };
+    let run = Run::of(context, &chosen.name, &state)?;
     let clients = deployed::connect(context, &state, &place).await?;
     let catalog = catalog(&clients);
     let observed = observe(&Graph::default(), &state, &catalog).await;
     let observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;
-    let rows: Vec<(String, bool, String)> = state
+    let rows: Vec<(String, Health, String)> = state
         .resources
         .iter()
         .map(|(address, record)| {
-            let (healthy, condition) =
-                condition(catalog.get(address.kind()).map(|kind| &**kind), record, observed.get(address));
-            (address.to_string(), healthy, condition)
+            let kind = catalog.get(address.kind()).map(|kind| &**kind);
+            let mut open = state.open.values().filter(|begun| begun.address == *address);
+            let going = open.any(|begun| begun.action == Action::Delete);
+            let (health, said) = condition(kind, record, observed.get(address), going);
+            (address.to_string(), health, said)
         })
         .collect();
     let deployed = Deployed::of(&state);
@@ -55,33 +59,57 @@ pub(super) async fn run(context: &Context, given: Option<&str>) -> Result<bool, 
     // After the tables, which may take long to read: its age is told.
     let heartbeat = deployed.heartbeat(&clients).await?;
     let told = events::tell(&deployed, heartbeat.as_ref(), &lake, context.paint_out);
-    let sick = rows.iter().filter(|(_, healthy, _)| !healthy).count();
+    let healths: Vec<Health> = rows.iter().map(|(_, health, _)| *health).collect();
+    let healthy = told.healthy && run != Some(Run::HalfDown) && healths.iter().all(|health| *health == Health::Well);
     let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
     let paint = context.paint_out;
     let mut text = format!("stack {} on {} ({}, account {})\n", state.stack, place.target, place.region, place.account);
-    for (address, healthy, condition) in &rows {
-        let condition = if *healthy { paint.good(condition) } else { paint.bad(condition) };
-        text.push_str(&format!("  {address:width$}  {condition}\n"));
+    for (address, health, said) in &rows {
+        let said = if *health == Health::Well { paint.good(said) } else { paint.bad(said) };
+        text.push_str(&format!("  {address:width$}  {said}\n"));
     }
     text.push_str(&told.text);
-    text.push_str(&match (sick, told.healthy) {
-        (0, true) => format!("healthy: {}\n", count(rows.len(), "resource")),
-        (0, false) => "not healthy: see the workers and events above; `pinfra logs WORKER` says more\n".to_owned(),
-        (n, _) => format!("not healthy: {n} of {}; `pinfra plan` says what to do\n", count(rows.len(), "resource")),
-    });
+    text.push_str(&format!("{}\n", verdict(&chosen.name, &healths, told.healthy, run.as_ref())));
     let resources: Vec<_> = rows
         .iter()
-        .map(|(address, healthy, condition)| json!({"address": address, "healthy": healthy, "condition": condition}))
+        .map(|(address, health, said)| {
+            json!({"address": address, "healthy": *health == Health::Well, "condition": said})
+        })
         .collect();
-    let healthy = sick == 0 && told.healthy;
     context.result(
         &text,
         "status",
         json!({"stack": state.stack, "place": place, "healthy": healthy, "resources": resources,
-            "workers": told.workers, "events": told.events}),
+            "half_down": run == Some(Run::HalfDown), "workers": told.workers, "events": told.events}),
     )?;
     context.tell_requests(&clients)?;
     Ok(healthy)
+}
+
+/// What it all comes to, and which command goes on from there.
+fn verdict(stack: &str, healths: &[Health], works: bool, run: Option<&Run>) -> String {
+    let number = |wanted: Health| healths.iter().filter(|health| **health == wanted).count();
+    let (mendable, ailing) = (number(Health::Mendable), number(Health::Ailing));
+    let all = count(healths.len(), "resource");
+    match run {
+        Some(Run::HalfDown) => {
+            return format!(
+                "half gone: `pinfra down` began to destroy this stack and has {all} left; `pinfra down {stack}` goes on, \
+                 `pinfra up` makes what is gone again"
+            );
+        }
+        Some(Run::AtWork(who)) => return format!("{who}: what is told here may have changed since"),
+        None => {}
+    }
+    match (mendable, ailing, works) {
+        (0, 0, true) => format!("healthy: {all}; `pinfra drift` also tells what is there besides"),
+        (0, 0, false) => "not healthy: see the workers and events above; `pinfra logs WORKER` says more".to_owned(),
+        (0, n, _) => format!(
+            "not healthy: {n} of {all}, which are as asked for, so that `pinfra up` would change nothing: look again later, \
+             `pinfra drift` says more"
+        ),
+        (n, m, _) => format!("not healthy: {} of {all}; `pinfra plan` says what to do", n + m),
+    }
 }
 
 /// How long `status` counts versions, for which a column of every table is read.
@@ -140,77 +168,25 @@ async fn versions_of(lake: &Lake, set: TableSet, table: &CleanedTable) -> Result
     Ok(count.and_then(|count| u64::try_from(count).ok()))
 }
 
-/// Whether the cloud holds something else than is recorded. Secrets are recorded as hashes, so what is one cannot be
-/// compared without the stack file: `plan` does that.
-fn differs(kind: Option<&'static KindInfo>, recorded: &Value, live: &Value) -> bool {
-    let Some(info) = kind else { return recorded != live };
-    let (secrets, salt) = (&BTreeSet::new(), "");
-    let views = Views { desired: recorded, secrets, recorded: None, live: Some(live), salt };
-    let is_known = |change: &FieldChange| {
-        let in_hash = change.path.split('.').any(|part| part.starts_with('$'));
-        !in_hash && !matches!(&change.after, Shown::Value(value) if holds_hash(value))
-    };
-    diff(info, &views).iter().any(is_known)
-}
-
-fn holds_hash(value: &Value) -> bool {
-    match value {
-        Value::Object(map) => is_hash(value) || map.values().any(holds_hash),
-        Value::Array(items) => items.iter().any(holds_hash),
-        _ => false,
-    }
-}
-
-/// Why an object will never work, as the kinds of objects tell it that can fail while nobody looks.
-fn failure(outputs: &Value) -> Option<&str> {
-    outputs.get("failure").and_then(Value::as_str)
-}
-
-fn condition(kind: Option<&dyn Kind>, record: &Record, observation: Option<&Observation>) -> (bool, String) {
-    // What the cloud filled in by itself is no difference, and what is a secret none that could be told here.
-    let comparable = |live: &LiveValue| {
-        let asked = with_secrets_of(&record.inputs, Some(&live.inputs));
-        kind.and_then(|kind| kind.comparable(live, &asked, None)).unwrap_or_else(|| live.inputs.clone())
-    };
-    match observation {
-        Some(Observation::Theirs { owner, .. }) => (false, owner.clone()),
-        Some(Observation::Absent) | None => (false, "gone".to_owned()),
-        Some(Observation::Present { live, .. }) => match &record.status {
-            Status::Tainted { reason } => (false, format!("half-made: {reason}")),
-            Status::Begun | Status::Named => {
-                (false, "being made or changed when the last run ended; the next one goes on".to_owned())
-            }
-            Status::Settled if failure(&live.outputs).is_some() => {
-                (false, format!("failed: {}", failure(&live.outputs).unwrap_or_default()))
-            }
-            Status::Settled if differs(kind.map(Kind::info), &record.inputs, &comparable(live)) => {
-                (false, "changed outside of pinfra".to_owned())
-            }
-            Status::Settled => (true, "ready".to_owned()),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use pinfra_engine::Live;
-
     use super::*;
 
     #[test]
-    fn what_failed_says_why() {
-        let record: Record = serde_json::from_value(json!({
-            "id": "arn:c", "status": "settled", "inputs": {"name": "s3"}, "outputs": {"arn": "arn:c"}
-        }))
-        .unwrap();
-        let live = |outputs: Value| Observation::Present {
-            id: "arn:c".to_owned(),
-            live: Live { inputs: json!({"name": "s3"}), outputs },
-        };
-        let failed = live(json!({"arn": "arn:c", "failure": "NoSuchBucket: the bucket is gone"}));
-        let told = condition(None, &record, Some(&failed));
-        assert_eq!(told, (false, "failed: NoSuchBucket: the bucket is gone".to_owned()));
-        assert_eq!(condition(None, &record, Some(&live(json!({"arn": "arn:c"})))), (true, "ready".to_owned()));
-        assert_eq!(condition(None, &record, Some(&Observation::Absent)), (false, "gone".to_owned()));
+    fn the_verdict_names_the_command_that_goes_on() {
+        let (well, gone, ails) = (Health::Well, Health::Mendable, Health::Ailing);
+        let at_work = Run::AtWork("`pinfra up` of ann@desk (pid 7) is at work on it".to_owned());
+        for (healths, works, run, starts, names) in [
+            (vec![well, well], true, None, "healthy: 2 resources", "`pinfra drift`"),
+            (vec![well, well], false, None, "not healthy", "`pinfra logs WORKER`"),
+            (vec![well, gone], true, None, "not healthy: 1 of 2 resources", "`pinfra plan`"),
+            (vec![gone, ails], true, None, "not healthy: 2 of 2 resources", "`pinfra plan`"),
+            (vec![well, ails], true, None, "not healthy: 1 of 2 resources", "`pinfra drift`"),
+            (vec![well, well], true, Some(Run::HalfDown), "half gone", "`pinfra down pins` goes on"),
+            (vec![gone], true, Some(at_work), "`pinfra up` of ann@desk", "may have changed since"),
+        ] {
+            let said = verdict("pins", &healths, works, run.as_ref());
+            assert!(said.starts_with(starts) && said.contains(names), "{said}");
+        }
     }
 }

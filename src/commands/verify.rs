@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::deployed::{self, Deployed, Sink};
+use super::events;
 use super::post::Poster;
 use crate::report::{Failure, columns};
 
@@ -127,7 +128,12 @@ pub(super) async fn probe(
         }
     }
     if let Some(first) = failed.into_iter().next() {
-        return Err(first);
+        // What is met at the API is often the machine behind it.
+        let heartbeat = deployed.heartbeat(clients).await.ok().flatten();
+        return Err(match events::trouble(deployed, heartbeat.as_ref()) {
+            Some(hint) => first.hint(hint),
+            None => first,
+        });
     }
     let text = format!("probe delivered in {} ms\n{}", millis(started.elapsed()), draw(&hops));
     let rows: Vec<Value> = hops.iter().map(value).collect();

@@ -7,7 +7,7 @@ use pinfra_engine::{Address, Drift, Finding, OnChange, What};
 use serde_json::{Value, json};
 
 use super::value::{cut, inline, pair, plain};
-use super::{Page, count};
+use super::{Page, count, members};
 
 /// What was compared, and what came of it: all that reports are made of.
 #[derive(Debug)]
@@ -82,7 +82,10 @@ fn advice(report: &Report<'_>) -> Vec<String> {
     let has = |what: What| report.drift.findings.iter().any(|finding| finding.what == what);
     let mut advice = Vec::new();
     let Some(file) = report.file else {
-        return vec!["name the stack file to compare with what it says: `pinfra drift STACK.yaml`".to_owned()];
+        return vec![
+            "this is compared with what the last run recorded; with what the stack file says: `pinfra drift STACK.yaml`"
+                .to_owned(),
+        ];
     };
     // What is there and somebody else's is in the way of another one.
     let is_gone = |finding: &Finding| finding.what == What::Missing && finding.id.is_none();
@@ -98,7 +101,9 @@ fn advice(report: &Report<'_>) -> Vec<String> {
         );
     }
     if has(What::Unhealthy) {
-        advice.push("`pinfra status` and `pinfra logs` tell more of what is unhealthy".to_owned());
+        advice.push(format!(
+            "what is unhealthy: `pinfra plan {file}` tells what `up` would mend of it, `pinfra status` and `pinfra logs` more"
+        ));
     }
     advice
 }
@@ -143,6 +148,8 @@ fn draw_finding(finding: &Finding, width: usize, page: Page, text: &mut String) 
             let needed = taken + wanted.chars().count() + live.chars().count();
             if page.columns.is_none_or(|columns| columns >= NARROW.max(needed)) {
                 text.push_str(&format!("  {sign} {subject:width$}  {wanted} → {live}\n"));
+            } else if let Some(members) = members_of(finding, page) {
+                text.push_str(&format!("  {sign} {subject}\n{members}"));
             } else {
                 let room = page.room_after("      wanted ".len()).map(|room| 2 * room);
                 let (wanted, live) = pair(&wanted, &live, room);
@@ -159,6 +166,12 @@ fn draw_finding(finding: &Finding, width: usize, page: Page, text: &mut String) 
     }
 }
 
+/// What of a list is not there (`-`), and what is there and nobody asked for (`+`).
+fn members_of(finding: &Finding, page: Page) -> Option<String> {
+    let (wanted, live) = (finding.wanted.as_ref()?, finding.live.as_ref()?);
+    members::draw(wanted, live, "      ", page).filter(|_| !finding.secret)
+}
+
 /// What is shown of a finding's values.
 enum Shown {
     /// It is not about a value.
@@ -173,8 +186,11 @@ fn shown(finding: &Finding) -> Shown {
     match (&finding.wanted, &finding.live) {
         _ if finding.secret => Shown::Both("(a secret)".to_owned(), "(another one)".to_owned()),
         (None, None) => Shown::Nothing,
-        (None, Some(live)) if finding.what == What::Unmanaged => Shown::Live(inline(live)),
-        (wanted, live) => Shown::Both(or_none(wanted.as_ref()), or_none(live.as_ref())),
+        (None, Some(live)) if finding.what == What::Unmanaged => Shown::Live(members::said(live)),
+        (wanted, live) => {
+            let said = |value: &Option<Value>| value.as_ref().map_or_else(|| or_none(None), members::said);
+            Shown::Both(said(wanted), said(live))
+        }
     }
 }
 
@@ -306,7 +322,7 @@ pub(super) mod tests {
         `pinfra up stacks/dev.yaml` makes it what the stack file says
         `pinfra drift stacks/dev.yaml --accept ADDRESS#FIELD` writes what is there into the stack file
         what is unmanaged is nobody's here: remove it, declare it, or name it in a file for `--ignore`
-        `pinfra status` and `pinfra logs` tell more of what is unhealthy
+        what is unhealthy: `pinfra plan stacks/dev.yaml` tells what `up` would mend of it, `pinfra status` and `pinfra logs` more
         "#);
     }
 

@@ -7,6 +7,7 @@ pub mod failure;
 pub mod hops;
 pub mod junit;
 pub mod markdown;
+mod members;
 pub mod out;
 pub mod page;
 pub mod paint;

@@ -5,12 +5,16 @@ use std::time::Duration;
 use pinfra_aws::catalog::KINDS;
 use pinfra_engine::diff::{Cause, FieldChange, Shown};
 use pinfra_engine::{Action, OnChange, Plan, Step};
+use serde_json::Value;
 
 use super::value::{cut, inline, pair};
-use super::{Page, count, duration};
+use super::{Page, count, duration, members};
 
 /// Where the fields of a step begin.
 const INDENT: &str = "      ";
+
+/// Longer names of fields stand on a line of their own, and do not push the values of all others to the right.
+const LONGEST_NAME: usize = 40;
 
 /// Shorter steps are over before anybody has read about them.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
@@ -65,22 +69,51 @@ fn draw_step(step: &Step, detail: Detail, page: Page, text: &mut String) {
     if is_new && detail == Detail::Changes {
         return;
     }
-    let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0).min(40);
+    let names = step.changes.iter().map(|change| change.path.chars().count());
+    let width = names.filter(|name| *name <= LONGEST_NAME).max().unwrap_or(0);
     for change in &step.changes {
-        let why =
-            if is_new { String::new() } else { format!("  ({}, {})", cost(change.on_change), cause(change.cause)) };
-        let taken = INDENT.len() + width.max(change.path.chars().count()) + 2 + why.chars().count();
-        text.push_str(&format!("{INDENT}{:width$}", change.path));
-        let why = paint.faint(&why);
-        match values(change, is_new, page.room_after(taken)) {
-            Some(values) => text.push_str(&format!("  {values}{why}\n")),
-            None => {
+        draw_change(change, is_new, width, page, text);
+    }
+}
+
+/// A field with its values: beside its name, or below it where there is no room.
+fn draw_change(change: &FieldChange, is_new: bool, width: usize, page: Page, text: &mut String) {
+    let why = if is_new { String::new() } else { format!("  ({}, {})", cost(change.on_change), cause(change.cause)) };
+    let beside = INDENT.len() + width + 2 + why.chars().count();
+    let why = page.paint.faint(&why);
+    let is_long = change.path.chars().count() > width;
+    let values = values(change, is_new, page.room_after(if is_long { INDENT.len() + 2 } else { beside }));
+    match values.filter(|_| is_new || !holds_members(change)) {
+        Some(values) if is_long => text.push_str(&format!("{INDENT}{}{why}\n{INDENT}  {values}\n", change.path)),
+        Some(values) => text.push_str(&format!("{INDENT}{:width$}  {values}{why}\n", change.path)),
+        None => {
+            text.push_str(&format!("{INDENT}{}{why}\n", change.path));
+            text.push_str(&members_of(change, page).unwrap_or_else(|| {
                 let room = page.room_after(INDENT.len() + 4).map(|room| 2 * room);
                 let (before, after) = pair(&shown(&change.before), &shown(&change.after), room);
-                text.push_str(&format!("{why}\n{INDENT}  - {before}\n{INDENT}  + {after}\n"));
-            }
+                format!("{INDENT}  - {before}\n{INDENT}  + {after}\n")
+            }));
         }
     }
+}
+
+/// Whether a value is a list of things with fields of their own, of which one line would say little.
+fn holds_members(change: &FieldChange) -> bool {
+    let holds = |shown: &Shown| match shown {
+        Shown::Value(Value::Array(items)) => items.iter().any(Value::is_object),
+        _ => false,
+    };
+    holds(&change.before) || holds(&change.after)
+}
+
+/// The members that come and go, where the field is a list.
+fn members_of(change: &FieldChange, page: Page) -> Option<String> {
+    let value = |shown: &Shown| match shown {
+        Shown::Value(value) => Some(value.clone()),
+        Shown::Absent => Some(Value::Null),
+        Shown::Unknown(_) | Shown::Secret => None,
+    };
+    members::draw(&value(&change.before)?, &value(&change.after)?, &format!("{INDENT}  "), page)
 }
 
 /// How long it takes on AWS, where it takes long enough to be waited for.
@@ -150,7 +183,7 @@ pub fn summary(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     use pinfra_engine::Address;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::report::Paint;
@@ -191,6 +224,28 @@ mod tests {
 
         1 to update; usually 25 min on AWS
         ");
+    }
+
+    #[test]
+    fn a_list_is_told_by_what_comes_and_goes_and_long_names_push_nothing_aside() {
+        let arns = |last: &str| Shown::Value(json!([format!("arn:aws:kinesis:{}", "a".repeat(60)), last]));
+        let long = "document.paths./streams/{stream-name}/record.PUT.requestValidator";
+        let changes = vec![
+            change("policy.Statement", arns("arn:old"), arns("arn:new")),
+            change(long, Shown::Absent, Shown::Value(json!("body"))),
+            change("name", Shown::Value(json!("a")), Shown::Value(json!("b"))),
+        ];
+        insta::assert_snapshot!(drawn(vec![step("iam/role_policy", Action::Update, changes)], Some(90)), @r#"
+          ~ iam/role_policy.x  update: inputs differ  (usually 25 min)
+              policy.Statement  (in place, changed outside of pinfra)
+                - "arn:old"
+                + "arn:new"
+              document.paths./streams/{stream-name}/record.PUT.requestValidator  (in place, changed outside of pinfra)
+                (none) → "body"
+              name              "a" → "b"  (in place, changed outside of pinfra)
+
+        1 to update; usually 25 min on AWS
+        "#);
     }
 
     #[test]

@@ -8,7 +8,10 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
         .map(|candidate| (strsim::damerau_levenshtein(&plain, &fold(candidate)), candidate))
         // A third of the letters may be wrong: `shrads` is `shards`, but `tables` is not `lake`.
         .filter(|(distance, candidate)| *distance <= plain.chars().count().max(candidate.len()).div_ceil(3).min(4))
-        .min_by_key(|(distance, candidate)| (*distance, candidate.len().abs_diff(written.len())))
+        // Letters are left out more often than put in: `cont` is `count` rather than `cot`.
+        .min_by_key(|(distance, candidate)| {
+            (*distance, !holds_in_order(&fold(candidate), &plain), candidate.len().abs_diff(written.len()))
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -16,6 +19,12 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
 fn fold(word: &str) -> String {
     // strsim's cost is the product of the lengths: a word of a megabyte is no misspelling of anything.
     word.chars().take(200).filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether all letters of `some` stand in `all`, in their order.
+fn holds_in_order(all: &str, some: &str) -> bool {
+    let mut letters = all.chars();
+    some.chars().all(|wanted| letters.any(|letter| letter == wanted))
 }
 
 /// Text from the file as a message quotes it: escaped, on one line, and not too long.
@@ -54,6 +63,7 @@ mod tests {
         assert_eq!(nearest("regoin", keys), Some("region"));
         assert_eq!(nearest("database", keys), None);
         assert_eq!(nearest("x", keys), None);
+        assert_eq!(nearest("cont", ["cot", "count", "cont_x"]), Some("count"));
     }
 
     #[test]

@@ -27,5 +27,6 @@ mod stacks;
 mod state;
 mod streaming;
 mod support;
+mod told;
 mod trouble;
 mod user_data;

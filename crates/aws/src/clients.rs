@@ -18,6 +18,9 @@ use crate::retries::Refusals;
 
 /// How long the first look at credentials and endpoint may take in all: a person is waiting for a typo's answer.
 const FIRST_LOOK: Duration = Duration::from_millis(4_500);
+/// The same for an endpoint that was given, such as the local cloud's: nobody mistypes a region there, and a busy laptop may
+/// take long to answer.
+const FIRST_LOOK_AT_ENDPOINT: Duration = Duration::from_secs(20);
 /// Long enough for another continent, short enough to notice that nobody is there.
 pub(crate) const CONNECT: Duration = Duration::from_millis(2_000);
 
@@ -205,11 +208,12 @@ async fn config(connection: &Connection, meter: &Meter) -> SdkConfig {
 
 /// The account of the caller, or what is wrong, soon enough for a person who waits.
 async fn account(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
-    if let Ok(looked) = tokio::time::timeout(FIRST_LOOK, first_look(config, connection, meter)).await {
+    let limit = if connection.endpoint.is_some() { FIRST_LOOK_AT_ENDPOINT } else { FIRST_LOOK };
+    if let Ok(looked) = tokio::time::timeout(limit, first_look(config, connection, meter)).await {
         return looked;
     }
     let region = &connection.region;
-    let message = format!("no answer within {} s in region `{region}`", FIRST_LOOK.as_secs_f32());
+    let message = format!("no answer within {} s in region `{region}`", limit.as_secs_f32());
     let error = CloudError::new(ErrorKind::Unreachable, "sts:GetCallerIdentity", message);
     Err(error.with_hint(format!(
         "check the network and that `{region}` is a region of your account; a proxy or a firewall may hold the request"

@@ -95,6 +95,10 @@ pub type Refused<I, O> = fn(live: &Live<I, O>, new: &I) -> Option<String>;
 /// asked for at the last run. It leaves out what the cloud filled in by itself and a kind's `read` cannot tell apart.
 pub type Comparable<I, O> = fn(live: Live<I, O>, asked: &[I]) -> I;
 
+/// Why an object does no work that is as asked for, where it is idle and `settle` sets it going, such as a machine that somebody
+/// stopped. It is pure, as planning is.
+pub type Idle<I, O> = fn(live: &Live<I, O>) -> Option<String>;
+
 /// Whose an object is that `find` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -140,6 +144,8 @@ pub trait Resource: Send + Sync + 'static {
     const REFUSED: Option<Refused<Self::Inputs, Self::Outputs>> = None;
     /// Tells what of a live object is compared, where that is not all of its inputs.
     const COMPARABLE: Option<Comparable<Self::Inputs, Self::Outputs>> = None;
+    /// Tells what has to be set going although none of its fields differs.
+    const IDLE: Option<Idle<Self::Inputs, Self::Outputs>> = None;
     /// How drift tells what differs.
     const DRIFT: Hints = Hints { members: &[], works: &[] };
     /// What a stack asks for.
@@ -228,6 +234,8 @@ pub trait Kind: Send + Sync {
     fn beyond_update(&self, live: &LiveValue, new: &Value) -> Option<String>;
     /// See [`Resource::REFUSED`]; nothing where `live` or `new` cannot be read.
     fn refused(&self, live: &LiveValue, new: &Value) -> Option<String>;
+    /// See [`Resource::IDLE`]; nothing where `live` cannot be read.
+    fn idle(&self, live: &LiveValue) -> Option<String>;
     /// See [`Resource::COMPARABLE`]; nothing where all inputs of `live` are compared as they are.
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value>;
     /// The inputs as the kind's own type writes them: defaults filled in; an error says what does not fit.
@@ -302,6 +310,11 @@ impl<R: Resource> Kind for Erased<R> {
     fn refused(&self, live: &LiveValue, new: &Value) -> Option<String> {
         let refused = R::REFUSED?;
         refused(&parse_live::<R>(live).ok()?, &parse::<R, _>(new).ok()?)
+    }
+
+    fn idle(&self, live: &LiveValue) -> Option<String> {
+        let idle = R::IDLE?;
+        idle(&parse_live::<R>(live).ok()?)
     }
 
     fn comparable(&self, live: &LiveValue, new: &Value, recorded: Option<&Value>) -> Option<Value> {

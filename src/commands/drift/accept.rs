@@ -74,6 +74,10 @@ pub(super) fn run(context: &Context, ground: &Ground<'_>, wanted: &[AcceptArg], 
         for one in &accepted {
             context.tell(&format!("{name}: `{}` says now what is there: {}", one.key, inline(&one.live)));
         }
+        context.tell(&format!(
+            "`pinfra up {name}` records it; until then, `status` and a `drift` without the file still compare with what \
+             was recorded before"
+        ));
     }
     // What must not be shown is starred out in both.
     let difference = patch::unified(&name, &source.shown(), &edited.shown(), context.paint_out);

@@ -42,6 +42,8 @@ pub(super) struct Looked {
     pub(super) observed: Observed,
     /// What differs.
     pub(super) drift: Drift,
+    /// Whether the last run recorded something else than what is there, whatever the stack file says of it.
+    pub(super) recorded_otherwise: bool,
     /// The clients that were used, for the number of requests.
     pub(super) clients: Clients,
 }
@@ -90,8 +92,8 @@ pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looke
             compared?
         }
     };
-    let Compared { facts, addresses, observed, drift } = compared;
-    Ok(Looked { name: chosen.name, file, place, facts, addresses, observed, drift, clients })
+    let Compared { facts, addresses, observed, drift, recorded_otherwise } = compared;
+    Ok(Looked { name: chosen.name, file, place, facts, addresses, observed, drift, recorded_otherwise, clients })
 }
 
 struct Compared {
@@ -99,6 +101,7 @@ struct Compared {
     addresses: Vec<Address>,
     observed: Observed,
     drift: Drift,
+    recorded_otherwise: bool,
 }
 
 async fn compare(
@@ -128,6 +131,8 @@ async fn compare(
     );
     let strange = strange?;
     observed.extend(again?);
+    let against_state = drift(None, state, &observed, &shared);
+    let recorded_otherwise = against_state.findings.iter().any(|finding| finding.what == What::Changed);
     let mut drift = drift(graph.as_ref(), state, &observed, &shared);
     drift.extend(strange);
     for finding in drift.findings.iter_mut().filter(|finding| finding.declared_at.is_empty()) {
@@ -138,7 +143,7 @@ async fn compare(
         Some(graph) => graph.nodes().map(|node| node.address.clone()).collect(),
         None => state.resources.keys().cloned().collect(),
     };
-    Ok(Compared { facts, addresses, observed, drift })
+    Ok(Compared { facts, addresses, observed, drift, recorded_otherwise })
 }
 
 /// What seems to differ, read by itself.

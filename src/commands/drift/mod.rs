@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, arguments: &DriftArgs) -> Result<bool
         context.tell_requests(&looked.clients)?;
         return Ok(false);
     }
-    let Looked { name, file, addresses, drift, clients, .. } = looked;
+    let Looked { name, file, addresses, drift, recorded_otherwise, clients, .. } = looked;
     let sifted = ignore::sift(&rules, drift, &addresses, OffsetDateTime::now_utc().date());
     for warnings in &sifted.warnings {
         context.warn(warnings)?;
@@ -41,6 +41,11 @@ pub(super) async fn run(context: &Context, arguments: &DriftArgs) -> Result<bool
         ignored: &sifted.ignored,
     };
     reports.write(context, &report)?;
+    if let Some(file) = report.file.filter(|_| recorded_otherwise && report.drift.is_empty()) {
+        context.tell(&format!(
+            "the stack file and the cloud agree, and something else is recorded: `pinfra up {file}` records it"
+        ));
+    }
     context.tell_requests(&clients)?;
     Ok(!sifted.drift.is_empty())
 }

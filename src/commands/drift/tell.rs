@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::drift::{ReportArg, ReportFormat};
 use crate::commands::context::Context;
+use crate::commands::files::{check_folder, failure};
 use crate::report::drift::Report;
 use crate::report::{Failure, drift, junit, markdown, out, sarif};
+
+/// What is said where a report has no place.
+const CANNOT_WRITE: &str = "cannot write the report";
 
 /// Where reports go. There is always one.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ impl Reports {
         if let Some(twice) = paths.windows(2).find(|two| two[0] == two[1]) {
             return Err(Failure::new(format!("two reports would go to `{}`", twice[0].display())));
         }
+        files.iter().try_for_each(|(_, path)| check_folder(CANNOT_WRITE, path))?;
         Ok(Reports { told: stdout.is_none() && output.is_none(), stdout, files })
     }
 
@@ -57,7 +62,7 @@ impl Reports {
         for (format, path) in &self.files {
             let text = self.text(context, *format, report, true);
             if let Err(error) = std::fs::write(path, text) {
-                failures.push(Failure::new(format!("cannot write the report to `{}`: {error}", path.display())));
+                failures.push(failure(CANNOT_WRITE, path, &error));
             }
         }
         if let Some(format) = self.stdout {

@@ -4,24 +4,24 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
+use crate::commands::files::failure;
 use crate::report::Failure;
 
 /// Puts `text` in the place of what `path` holds, if that is still `expected`. Whoever reads the file meanwhile, or after a
 /// power cut, sees the one or the other.
 pub(super) fn replace_file(path: &Path, expected: &str, text: &str) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
+    let cannot = |error: std::io::Error| failure("cannot write", path, &error);
     // A link stays a link to the file that is changed.
-    let path = std::fs::canonicalize(path).map_err(cannot)?;
-    if std::fs::read(&path).map_err(cannot)? != expected.as_bytes() {
+    let real = std::fs::canonicalize(path).map_err(cannot)?;
+    if std::fs::read(&real).map_err(cannot)? != expected.as_bytes() {
         let message = format!("`{}` was changed while it was compared; nothing was written", path.display());
         return Err(Failure::new(message).hint("run the command again"));
     }
-    write_file(&path, text)
+    write_file(&real, text)
 }
 
 /// Makes or replaces a file.
 fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
     let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
         return Err(Failure::new(format!("`{}` is no name of a file", path.display())));
     };
@@ -31,7 +31,7 @@ fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     if let Err(error) = written {
         // The draft may not be there at all.
         let _ = std::fs::remove_file(&draft);
-        return Err(cannot(error));
+        return Err(failure("cannot write", path, &error));
     }
     // The name is safe once the folder is; some file systems cannot sync a folder, and then there is no more to do.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());

@@ -91,6 +91,13 @@ impl Connected {
             process::stop_if_idle(context, &folder(context)).await;
         }
     }
+
+    /// Says that a local cloud runs on although no stack needs it, because somebody asked for it by name.
+    pub(super) async fn tell_if_left(&self, context: &Context) {
+        if self.is_local && process::runs_without_stacks(context, &folder(context)).await {
+            context.tell("the local cloud still runs: `pinfra local stop` ends it");
+        }
+    }
 }
 
 /// Makes sure that the target can be talked to: a local cloud is started when it is not running.

@@ -209,6 +209,11 @@ pub(super) async fn stop_if_idle(context: &Context, folder: &Path) {
     }
 }
 
+/// Whether it runs, and no stack needs it.
+pub(super) async fn runs_without_stacks(context: &Context, folder: &Path) -> bool {
+    !in_use(context) && admin::running(folder).await.is_some()
+}
+
 /// Whether a stack may need it.
 fn in_use(context: &Context) -> bool {
     let Ok(home) = context.home() else { return true };

@@ -32,6 +32,9 @@ pub(in crate::commands) struct Counts {
     pub(in crate::commands) duplicates: Option<u64>,
     /// Rows beyond the first of a key: versions of one and the same thing.
     pub(in crate::commands) versions: Option<u64>,
+    /// Whether topic or connector were made again since the first event, so that `in_kafka` and `in_s3` began anew and the
+    /// others did not.
+    pub(in crate::commands) remade: bool,
 }
 
 impl Counts {
@@ -58,6 +61,7 @@ impl Counts {
             rejected: named(cleaner, "batch_rejected"),
             duplicates: named(cleaner, "batch_duplicates"),
             versions: None,
+            remade: false,
         }
     }
 
@@ -84,7 +88,7 @@ impl Counts {
 
     /// How many records are in S3 and were not cleaned yet.
     pub(in crate::commands) fn not_cleaned(&self) -> u64 {
-        self.in_s3.zip(self.read).map_or(0, |(stored, read)| stored.saturating_sub(read))
+        self.in_s3.zip(self.read).filter(|_| !self.remade).map_or(0, |(stored, read)| stored.saturating_sub(read))
     }
 }
 
@@ -92,7 +96,10 @@ impl Counts {
 pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
     let mut said = Said::default();
     let under_way = said.posted(counts.emitted, counts.accepted, counts.refused);
-    if let (Some(accepted), Some(in_kafka)) = (counts.accepted, counts.in_kafka) {
+    if counts.remade {
+        said.push("in Kafka and in S3 since topic or connector were made again".to_owned());
+    }
+    if let (Some(accepted), Some(in_kafka), false) = (counts.accepted, counts.in_kafka, counts.remade) {
         let unknown = counts.unknown.unwrap_or(0);
         if in_kafka < accepted {
             said.push(format!("{} accepted and not told in Kafka yet", accepted - in_kafka));
@@ -108,6 +115,7 @@ pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
         said.push(format!("{} in Kafka and not flushed", in_kafka - in_s3));
     }
     match (counts.in_s3, counts.read) {
+        _ if counts.remade => {}
         (Some(in_s3), Some(read)) if in_s3 > read => said.push(format!("{} in S3 and not cleaned", in_s3 - read)),
         // The connector says what it has stored a while after it was there to be cleaned.
         (Some(in_s3), Some(read)) if in_s3 < read => {
@@ -137,8 +145,29 @@ mod tests {
         let [emitted, accepted, refused, unknown] = emulator.map(Some);
         let [in_kafka, in_s3] = gateway.map(Some);
         let [read, rows, rejected, duplicates] = cleaner.map(Some);
-        let versions = None;
-        Counts { emitted, accepted, refused, unknown, in_kafka, in_s3, read, rows, rejected, duplicates, versions }
+        let (versions, remade) = (None, false);
+        Counts {
+            emitted,
+            accepted,
+            refused,
+            unknown,
+            in_kafka,
+            in_s3,
+            read,
+            rows,
+            rejected,
+            duplicates,
+            versions,
+            remade,
+        }
+    }
+
+    #[test]
+    fn a_topic_that_was_made_again_is_not_compared_with_what_was_before_it() {
+        let counts = Counts { remade: true, ..counted([90, 90, 0, 0], [12, 9], [70, 70, 0, 0]) };
+        let told = verdict(&counts);
+        let text = "in Kafka and in S3 since topic or connector were made again, 3 in Kafka and not flushed";
+        assert_eq!((told.adds_up, told.text.as_str(), counts.not_cleaned()), (true, text, 0));
     }
 
     #[test]

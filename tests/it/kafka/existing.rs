@@ -28,7 +28,10 @@ async fn what_a_stack_uses_it_leaves() {
     };
     assert!(topics().await.contains(&"guest.clicks".to_owned()));
 
-    sandbox.ok(&["down", "guest"]);
+    let down = sandbox.ok(&["down", "guest"]);
+    for used in ["the cluster `owner`".to_owned(), format!("the bucket `{bucket}`")] {
+        assert!(down.stderr.contains(&format!("was only used, and stays: {used}")), "{}", down.stderr);
+    }
     let version = cluster.current_version().unwrap();
     let after = clients.kafka.describe_cluster_v2().cluster_arn(arn).send().await.unwrap().cluster_info.unwrap();
     assert_eq!(after.current_version(), Some(version), "the cluster was changed");

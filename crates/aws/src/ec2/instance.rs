@@ -14,6 +14,7 @@ use aws_sdk_ec2::types::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pinfra_engine::resource::Idle;
 use pinfra_engine::value::Input;
 use pinfra_engine::{Address, Call, CloudError, Field, Found, KindInfo, Live, OnChange, Owner, Resource};
 use serde::{Deserialize, Serialize};
@@ -439,6 +440,10 @@ impl Resource for Instance {
         usual_delete: Duration::from_secs(60),
     };
     const CHANGING_OUTPUTS: &'static [&'static str] = &["public_ip"];
+    const IDLE: Option<Idle<InstanceInputs, InstanceOutputs>> = Some(|live| {
+        let condition = live.outputs.condition.as_ref()?;
+        Some(format!("{condition}: it is started, and waited for until it runs"))
+    });
 
     type Inputs = InstanceInputs;
     type Outputs = InstanceOutputs;

@@ -103,7 +103,8 @@ impl Comparison<'_> {
             Some(Observation::Absent) | None => {
                 let detail = match record.and_then(|record| record.id.as_ref()) {
                     Some(id) => format!("it is recorded as `{id}`, and it is gone"),
-                    None => "it was never made: run `pinfra up`".to_owned(),
+                    None => "nothing is recorded of it: it was never made, or was taken down. `pinfra up` makes it"
+                        .to_owned(),
                 };
                 return vec![about(address, What::Missing, detail)];
             }

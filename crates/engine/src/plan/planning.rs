@@ -167,12 +167,17 @@ impl<'a> Planning<'a> {
             return Decision::InPlace { action: Action::Adopt, reason: format!("`{id}` is there and ours"), changes };
         };
         match &record.status {
-            Status::Settled if changes.is_empty() => {
-                self.see(node, inputs, id, outputs_with_mark(kind, live, record), record);
-                Decision::Nothing
-            }
             Status::Settled => {
-                Decision::InPlace { action: Action::Update, reason: "inputs differ".to_owned(), changes }
+                let reason = match (changes.is_empty(), kind.idle(live)) {
+                    (true, None) => {
+                        self.see(node, inputs, id, outputs_with_mark(kind, live, record), record);
+                        return Decision::Nothing;
+                    }
+                    (true, Some(idle)) => idle,
+                    (false, None) => "inputs differ".to_owned(),
+                    (false, Some(idle)) => format!("inputs differ; {idle}"),
+                };
+                Decision::InPlace { action: Action::Update, reason, changes }
             }
             Status::Tainted { reason } => {
                 let reason = format!("it is half-made, and is finished: {reason}");

@@ -25,7 +25,7 @@ pub struct Holder {
     pub started: String,
     /// Its machine.
     pub host: String,
-    /// Its user.
+    /// Its user; empty where that is not known.
     pub user: String,
     /// When the machine it runs on was started, so that a pid of before is not taken for alive.
     pub boot: String,
@@ -65,12 +65,21 @@ impl Holder {
             pid,
             started: process(pid).map(|process| process.started).unwrap_or_default(),
             host: host(),
-            user: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+            user: user(),
             boot: boot(),
             token,
             taken_at: clock.wall().as_secs(),
             expires_at: 0,
             expires_at_uptime: 0,
+        }
+    }
+
+    /// Who and where, such as `ann@laptop`: the machine alone where the user is not known.
+    pub fn at(&self) -> String {
+        match self.user.as_str() {
+            // Older versions wrote that they did not know.
+            "" | "unknown" => self.host.clone(),
+            user => format!("{user}@{}", self.host),
         }
     }
 
@@ -178,6 +187,12 @@ fn process(pid: u32) -> Option<Process> {
     let state = fields.next()?;
     let started = fields.nth(18)?.to_owned();
     (!matches!(state, "Z" | "X" | "x")).then_some(Process { started })
+}
+
+/// The name of the user by the environment (login(1)); empty where that does not tell.
+fn user() -> String {
+    let mut named = ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    named.find(|user| !user.is_empty()).unwrap_or_default()
 }
 
 fn host() -> String {

@@ -57,8 +57,8 @@ pub struct LockStatus {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else has it.
-    #[error("the stack is being changed by `pinfra {}` of {}@{} (pid {})",
-        .0.holder.command, .0.holder.user, .0.holder.host, .0.holder.pid)]
+    #[error("the stack is being changed by `pinfra {}` of {} (pid {})",
+        .0.holder.command, .0.holder.at(), .0.holder.pid)]
     Held(Box<LockStatus>),
     /// The lock file is damaged.
     #[error("`{name}` is not a lock file, so who holds the stack cannot be known")]

@@ -24,6 +24,8 @@ struct DiskInputs {
 #[derive(Serialize, Deserialize)]
 struct DiskOutputs {
     broken: Option<String>,
+    #[serde(default)]
+    parked: bool,
 }
 
 type LiveDisk = Live<DiskInputs, DiskOutputs>;
@@ -46,6 +48,8 @@ impl Resource for Disk {
         let shrinks = (new.size < live.inputs.size).then(|| "disks do not shrink".to_owned());
         live.outputs.broken.clone().or(shrinks)
     });
+    const IDLE: Option<fn(&LiveDisk) -> Option<String>> =
+        Some(|live| live.outputs.parked.then(|| "its heads are parked".to_owned()));
     const COMPARABLE: Option<fn(LiveDisk, &[DiskInputs]) -> DiskInputs> = Some(|live, asked| {
         let mut inputs = live.inputs;
         inputs.settings.retain(|key, _| asked.iter().any(|asked| asked.settings.contains_key(key)));
@@ -128,4 +132,16 @@ fn what_the_cloud_filled_in_is_no_change_and_what_is_asked_for_no_more_is_one() 
     let plan = planned(&json!({}), live, &json!({"a": "1"}));
     assert_eq!(plan.steps[0].changes[0].path, "settings.a");
     assert_eq!(plan.steps[0].live, Some(json!({"size": 10, "settings": {"a": "1"}})), "an update learns no more");
+}
+
+#[test]
+fn what_is_as_asked_for_and_idle_is_set_going() {
+    let live = |size: u64, parked: bool| json!({"inputs": {"size": size, "settings": {}}, "outputs": {"broken": null, "parked": parked}});
+    let told = |plan: &Plan| plan.steps.iter().map(|step| (step.action, step.reason.clone())).collect::<Vec<_>>();
+    let idle = planned(&json!({}), live(10, true), &json!({}));
+    assert_eq!(told(&idle), [(Action::Update, "its heads are parked".to_owned())]);
+    assert_eq!(idle.steps[0].changes, []);
+    let both = planned(&json!({}), live(9, true), &json!({}));
+    assert_eq!(told(&both), [(Action::Update, "inputs differ; its heads are parked".to_owned())]);
+    assert!(planned(&json!({}), live(10, false), &json!({})).is_empty());
 }

@@ -306,6 +306,7 @@ async fn mistakes_are_found_where_they_are() {
         ("SELECT id,\n  titel FROM events", "there is no column `titel`", (3, 3, 5), "did you mean `title`?"),
         ("SELECT id, zzz FROM events", "there is no column `zzz`", (2, 12, 3), "the columns are `id`, `title`"),
         ("SELECT id, uper(title) AS t FROM events", "there is no function `uper`", (2, 12, 4), "did you mean `upper`?"),
+        ("SELECT id, cont(title) AS t FROM events", "there is no function `cont`", (2, 12, 4), "did you mean `count`?"),
         ("SELECT id FROM event", "there is no table `event`", (2, 16, 5), ""),
         ("SELECT id,, title FROM events", "expected an expression, found `,`", (2, 11, 1), ""),
         ("SELECT id FROM events WHERE", "expected an expression, and the SQL ends here", (2, 28, 1), ""),

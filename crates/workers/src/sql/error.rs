@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::session::function_names;
+
 /// A mistake in SQL: what, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column})")]
@@ -67,8 +69,9 @@ impl SqlError {
                 let message = root.message();
                 if let Some(name) = between(&message, "Invalid function '", "'") {
                     let error = place(&[name]).error(format!("there is no function `{name}`"));
-                    let near = between(&message, "Did you mean '", "'");
-                    return error.maybe_help(near.map(|near| format!("did you mean `{near}`?")));
+                    let known = function_names();
+                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                    return error.maybe_help(nearest(name, &known).map(|near| format!("did you mean `{near}`?")));
                 }
                 if let Some(table) = between(&message, "able '", "' not found") {
                     let table = table.rsplit('.').next().unwrap_or(table);
@@ -259,17 +262,24 @@ fn from_parser(words: &Words, message: &str) -> SqlError {
 
 /// What was meant, or what there is.
 pub(crate) fn suggestion(written: &str, known: &[&str], all: &str) -> Option<String> {
-    let near = known.iter().map(|name| (strsim::damerau_levenshtein(&written.to_lowercase(), name), name)).min();
-    match near {
-        Some((distance, near)) if distance <= written.chars().count().div_ceil(3).min(4) => {
-            Some(format!("did you mean `{near}`?"))
-        }
-        Some(_) => {
-            let listed: Vec<String> = known.iter().take(20).map(|name| format!("`{name}`")).collect();
-            Some(format!("{all} {}", listed.join(", ")))
-        }
-        None => None,
+    if let Some(near) = nearest(written, known) {
+        return Some(format!("did you mean `{near}`?"));
     }
+    let listed: Vec<String> = known.iter().take(20).map(|name| format!("`{name}`")).collect();
+    (!known.is_empty()).then(|| format!("{all} {}", listed.join(", ")))
+}
+
+/// The name that was most likely meant, if any is near. Of those that are as near it is one that letters were left out of,
+/// which is the usual slip: `cont` is `count` rather than `cot`.
+fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    let left_out = |name: &str| {
+        let mut letters = name.chars();
+        written.chars().all(|wanted| letters.any(|letter| letter == wanted))
+    };
+    let ranked = known.iter().map(|name| (strsim::damerau_levenshtein(&written, name), !left_out(name), *name));
+    let near = ranked.min().filter(|(distance, ..)| *distance <= written.chars().count().div_ceil(3).min(4));
+    near.map(|(.., name)| name)
 }
 
 /// A message as ours are: its first line, a small letter first and no full stop.

@@ -1,5 +1,7 @@
 //! A DataFusion session with our functions, set up to say where in the SQL a mistake is.
 
+use std::collections::BTreeSet;
+
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -18,6 +20,13 @@ pub(crate) fn session(partitions: usize) -> SessionContext {
         context.register_udf(function);
     }
     context
+}
+
+/// The names of all functions that SQL can call, in order.
+pub(super) fn function_names() -> BTreeSet<String> {
+    let state = session(1).state();
+    let (rows, groups, windows) = (state.scalar_functions(), state.aggregate_functions(), state.window_functions());
+    rows.keys().chain(groups.keys()).chain(windows.keys()).cloned().collect()
 }
 
 /// The plan of one statement, neither optimised nor run.
