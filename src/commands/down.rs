@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pinfra_aws::{Clients, catalog};
-use pinfra_engine::state::{Place, State};
+use pinfra_engine::state::{Entry, Place, State};
 use pinfra_engine::{Action, Catalog, Graph, Plan, StateStore, observe, plan_destroy};
 
 use super::context::Context;
@@ -17,6 +17,7 @@ use crate::report::Failure;
 use crate::spec::{Stack, Target};
 
 /// What the user wishes of `down`.
+#[derive(Clone, Copy)]
 pub(super) struct Wished {
     /// Without a question.
     pub(super) yes: bool,
@@ -127,6 +128,11 @@ async fn destroy(
         context.tell(&format!("`{}` is left alone: {}", step.address, step.reason));
     }
     ask(context, &plan, target, asked.yes).await?;
+    if store.state().place.is_none() {
+        // The next run goes on by the stack's name, should this one be killed.
+        let (place, protected) = (place_of(target, &clients), store.state().protected.clone());
+        store.append(vec![Entry::Stack { place, protected }])?;
+    }
     let carried_out = carry_out(context, &plan, &catalog, &mut store, asked).await;
     store.close()?;
     context.tell_requests(&clients)?;
@@ -170,7 +176,9 @@ fn names_in(file: &Stack, target: Target, clients: &Clients) -> Result<Graph, Fa
     if of_others {
         return Ok(Graph::default());
     }
-    let place =
-        Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() };
-    Ok(expand(file, &place, &Facts::default())?)
+    Ok(expand(file, &place_of(target, clients), &Facts::default())?)
+}
+
+fn place_of(target: Target, clients: &Clients) -> Place {
+    Place { target: target.name().to_owned(), region: clients.region.clone(), account: clients.account.clone() }
 }

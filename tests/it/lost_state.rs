@@ -63,6 +63,17 @@ async fn a_bucket_that_was_just_being_made_goes_with_down() {
 }
 
 #[tokio::test]
+async fn a_down_without_state_that_is_killed_has_recorded_where_the_stack_is() {
+    let sandbox = made_and_lost();
+    sandbox.write("rules", "on kinesis:DeleteStream nth=2 do kill before\n");
+    sandbox.ok(&["local", "faults", "set", "rules"]);
+    assert_eq!(sandbox.run(&["down", "streams.yaml"]).code, -1, "it was not killed");
+    sandbox.ok(&["local", "faults", "clear"]);
+    sandbox.ok(&["down", "pins"]);
+    assert_eq!(sandbox.streams().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn what_is_there_twice_is_taken_away_with_the_stack_and_without_state_before() {
     let sandbox = Sandbox::new();
     sandbox.write("api.yaml", "name: pins\ntables: { pin: { key: index } }\nstreams: { shards: 1 }\napi: {}\n");

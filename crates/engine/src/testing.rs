@@ -353,7 +353,7 @@ impl<const NAMED: bool> Resource for Fake<NAMED> {
         usual_delete: Duration::from_secs(2),
     };
     const CHANGING_OUTPUTS: &'static [&'static str] = &["version"];
-    const MARK: Option<&'static str> = Some("arn");
+    const MARK: Option<&'static str> = if NAMED { Some("arn") } else { None };
     const KNOWN_AGAIN: bool = NAMED;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -76,6 +76,7 @@ impl Cloud {
             principal: "arn:aws:iam::000000000000:user/local".to_owned(),
             access_key: "AKIA".to_owned(),
             request_id: "r".to_owned(),
+            fails: None,
         };
         self.ec2.call(call, input).await
     }
