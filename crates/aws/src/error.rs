@@ -6,12 +6,15 @@ mod codes;
 mod hints;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use pinfra_engine::call::parked;
 use pinfra_engine::{CloudError, ErrorKind};
 
 pub(crate) use codes::kind_of;
 use hints::hint_for;
+
+use crate::meter::NotSent;
 
 /// What a failed SDK call means. `operation` is such as `kinesis:CreateStream`.
 pub fn classify<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> CloudError
@@ -36,6 +39,9 @@ where
             found
         }
         SdkError::DispatchFailure(failure) => {
+            if is_held_back(failure) {
+                return parked(operation);
+            }
             let text = chain(error);
             // What these clients may not send was not sent, and would not be at the next try.
             if failure.is_user() {
@@ -84,6 +90,12 @@ pub(crate) fn unseen(operation: &str, what: &str) -> CloudError {
 pub(crate) fn unreachable_endpoint(url: &str, why: &str) -> CloudError {
     CloudError::new(ErrorKind::Unreachable, format!("connecting to {url}"), why.to_owned())
         .with_hint("start what should listen there, or unset AWS_ENDPOINT_URL (and AWS_ENDPOINT_URL_<SERVICE>)")
+}
+
+/// Whether the meter held the request back until the run of its step was to end.
+fn is_held_back(failure: &DispatchFailure) -> bool {
+    let source = failure.as_connector_error().and_then(std::error::Error::source);
+    source.is_some_and(|source| source.is::<NotSent>())
 }
 
 /// The error and its causes, each said once.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use pinfra_engine::call::PROPAGATION;
+use pinfra_engine::call::{PROPAGATION, halted, parked};
 use pinfra_engine::{Call, CloudError, ErrorKind};
 use tokio::time::Instant;
 
@@ -171,7 +171,7 @@ fn in_words(time: Duration) -> String {
 }
 
 /// Sends a change until nobody else is changing the same object, and what it is part of is not busy with itself. What
-/// lasts longer is for the step as a whole, which begins again from what is there then.
+/// lasts longer is for the step as a whole, which begins again from what is there then. A run that is to end sends it no more.
 pub(crate) async fn through_conflicts<T, S>(mut send: impl FnMut() -> S) -> Result<T, CloudError>
 where
     S: Future<Output = Result<T, CloudError>>,
@@ -180,7 +180,11 @@ where
     loop {
         match send().await {
             Err(error) if error.kind == ErrorKind::Conflict => match delays.next() {
-                Some(delay) => tokio::time::sleep(delay).await,
+                Some(delay) => tokio::select! {
+                    biased;
+                    () = halted() => return Err(parked(error.operation)),
+                    () = tokio::time::sleep(delay) => {}
+                },
                 None => return Err(error),
             },
             other => return other,
@@ -334,6 +338,29 @@ mod tests {
         let error = wait(&call, |_| Err(refused(ErrorKind::Throttled))).await.unwrap_err();
         assert_eq!(error, refused(ErrorKind::Throttled));
         assert!(began.elapsed() >= TROUBLE && began.elapsed() < TROUBLE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_meets_others_is_sent_again_until_the_run_is_to_end() {
+        let park = CancellationToken::new();
+        let call = call().parked_by(park.clone(), Arc::new(|| {}));
+        let tries = Cell::new(0);
+        let send = |last: u32| {
+            let (tries, park) = (&tries, &park);
+            move || {
+                tries.set(tries.get() + 1);
+                if tries.get() == last {
+                    park.cancel();
+                }
+                std::future::ready(Err::<(), _>(refused(ErrorKind::Conflict)))
+            }
+        };
+        assert_eq!(call.scope(through_conflicts(send(0))).await, Err(refused(ErrorKind::Conflict)));
+        assert_eq!(tries.take(), 5);
+        let began = Instant::now();
+        let error = call.scope(through_conflicts(send(1))).await.unwrap_err();
+        assert_eq!((error.kind, error.operation.as_str(), tries.get()), (ErrorKind::Parked, "test:Call", 1));
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
