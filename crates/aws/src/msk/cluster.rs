@@ -216,7 +216,7 @@ impl Cluster {
             }
             match Box::pin(send(&self.clients, family, &found, new)).await {
                 Ok(operation) => Ok(Look::Ready(Some(operation))),
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
+                Err(error) if error.kind == ErrorKind::Conflict => Ok(Look::Held(error)),
                 Err(error) => Err(error),
             }
         })
@@ -225,12 +225,6 @@ impl Cluster {
         call.progress(what);
         completed(&self.clients, call, what, &operation).await
     }
-}
-
-/// Whether the cluster has another version than the request says. The model has no code for it.
-fn is_stale(error: &CloudError) -> bool {
-    let message = error.message.to_ascii_lowercase();
-    error.kind == ErrorKind::Invalid && (message.contains("currentversion") || message.contains("current version"))
 }
 
 /// In how many of `there` zones `brokers` go: each has equally many of them, and MSK wants two zones or three.
