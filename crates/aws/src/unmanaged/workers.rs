@@ -13,7 +13,8 @@ use serde_json::json;
 use super::{Known, or_nothing, text, unmanaged};
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::worker::health::{Health, MANIFESTS, health};
+use crate::worker::health::{Health, health};
+use crate::worker::keys::{self, MANIFESTS};
 
 /// Bucket and machine.
 type Machine<'a> = (&'a str, &'a str);
@@ -66,7 +67,7 @@ async fn strangers(clients: &Clients, known: Known<'_>, bucket: &str) -> Result<
         let page = or_nothing(page.map(Some).map_err(|error| classify("s3:ListObjectsV2", &error)))?;
         for object in page.as_ref().map(|page| page.contents()).unwrap_or_default() {
             let key = object.key().unwrap_or_default();
-            let name = key.strip_prefix(MANIFESTS).and_then(|name| name.strip_suffix(".json")).unwrap_or(key);
+            let name = keys::worker(key).unwrap_or(key);
             let Some((machine, ..)) = known.of_kind("ec2/instance").next() else { continue };
             if !known.has("worker/process", &format!("{bucket}/{name}")) {
                 let detail = format!("the manifest `{key}` is not of this stack, and the machine runs what it says");

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::heartbeat::{Heartbeat, Standing, look, standing};
+use super::keys;
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::s3::object::{delete, read_tags, write_tags};
@@ -82,7 +83,7 @@ impl Process {
 
     async fn write(&self, new: &ProcessInputs) -> Result<(), CloudError> {
         let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
-        let request = self.clients.s3.put_object().bucket(bucket).key(manifest_key(&new.name));
+        let request = self.clients.s3.put_object().bucket(bucket).key(keys::manifest(&new.name));
         let request = request.content_type("application/json").metadata(INSTANCE, instance).tagging(query(&new.tags));
         let sent = request.body(ByteStream::from(manifest(new)?)).send().await;
         sent.map(drop).map_err(|error| classify("s3:PutObject", &error))
@@ -105,7 +106,7 @@ impl Process {
 
     /// What the agent of a machine says; `None` when it has said nothing yet, or nothing that can be understood.
     async fn heartbeat(&self, bucket: &str, instance: &str) -> Result<Option<(Heartbeat, Content)>, CloudError> {
-        let Some(content) = self.object(bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await? else {
+        let Some(content) = self.object(bucket, &keys::heartbeat(instance)).await? else {
             return Ok(None);
         };
         Ok(serde_json::from_slice(&content.body).ok().map(|heartbeat| (heartbeat, content)))
@@ -113,7 +114,7 @@ impl Process {
 
     /// The end of a worker's log, for who has to find out what is wrong with it.
     async fn last_lines(&self, bucket: &str, instance: &str, name: &str) -> String {
-        let log = self.object(bucket, &format!("_pinfra/agents/{instance}/logs/{name}.log")).await;
+        let log = self.object(bucket, &keys::log(instance, name)).await;
         let Ok(Some(log)) = log else { return String::new() };
         let text = String::from_utf8_lossy(&log.body);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -227,7 +228,7 @@ impl Resource for Process {
 
     async fn read(&self, id: &str) -> Result<Option<Live<ProcessInputs, ProcessOutputs>>, CloudError> {
         let (bucket, name) = parts(id)?;
-        let key = manifest_key(name);
+        let key = keys::manifest(name);
         let both = async { futures::join!(self.object(bucket, &key), read_tags(&self.clients.s3, bucket, &key)) };
         let (content, tags) = Box::pin(both).await;
         let Some(content) = content? else { return Ok(None) };
@@ -251,7 +252,7 @@ impl Resource for Process {
 
     async fn find(&self, new: &ProcessInputs) -> Result<Option<Found>, CloudError> {
         let bucket = new.bucket.known()?;
-        let tags = read_tags(&self.clients.s3, bucket, &manifest_key(&new.name)).await?;
+        let tags = read_tags(&self.clients.s3, bucket, &keys::manifest(&new.name)).await?;
         let id = format!("{bucket}/{}", new.name);
         Ok(tags.map(|tags| Found { id, owner: tags::owner(&new.tags, &tags) }))
     }
@@ -265,7 +266,7 @@ impl Resource for Process {
     ) -> Result<(), CloudError> {
         let retagged = ProcessInputs { tags: new.tags.clone(), ..old.clone() };
         if retagged == *new {
-            let key = manifest_key(&new.name);
+            let key = keys::manifest(&new.name);
             return write_tags(&self.clients.s3, new.bucket.known()?, &key, &new.tags).await;
         }
         self.write(new).await
@@ -274,13 +275,12 @@ impl Resource for Process {
     fn id_in(global_name: &str) -> Option<String> {
         // `arn:aws:s3:::<bucket>/_pinfra/workers/<name>.json`
         let (bucket, key) = global_name.rsplit_once(":::")?.1.split_once('/')?;
-        let name = key.strip_prefix("_pinfra/workers/")?.strip_suffix(".json")?;
-        Some(format!("{bucket}/{name}"))
+        Some(format!("{bucket}/{}", keys::worker(key)?))
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let (bucket, name) = parts(id)?;
-        let key = manifest_key(name);
+        let key = keys::manifest(name);
         let Some(content) = self.object(bucket, &key).await? else { return Ok(()) };
         delete(&self.clients.s3, bucket, &key).await?;
         let what = format!("waiting until the worker {name} has ended");
@@ -306,10 +306,6 @@ fn manifest(inputs: &ProcessInputs) -> Result<Vec<u8>, CloudError> {
 
 fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
-}
-
-fn manifest_key(name: &str) -> String {
-    format!("_pinfra/workers/{name}.json")
 }
 
 /// Bucket and name of an id.
