@@ -27,7 +27,7 @@ use crate::clients::Clients;
 use crate::delete::{Activity, delete_once_idle};
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, once_name_is_free, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, wait_until};
 
 /// Five to ten minutes (field); other tools wait twenty.
 const PACE: Pace = Pace { slowest: Duration::from_secs(30), limit: Duration::from_secs(30 * 60) };
@@ -63,18 +63,20 @@ impl Connector {
     async fn steady(&self, call: &Call, arn: &str) -> Result<DescribeConnectorOutput, CloudError> {
         wait_until(call, &format!("waiting for the connector {arn}"), PACE, || async {
             Ok(match describe(&self.clients, arn).await? {
-                None => Look::Unseen,
+                None => Progress::Unseen,
                 Some(found) => match &found.connector_state {
-                    Some(ConnectorState::Running | ConnectorState::Paused) => Look::Ready(found),
+                    Some(ConnectorState::Running | ConnectorState::Paused) => Progress::Ready(found),
                     Some(ConnectorState::Failed) => {
                         let why = why_failed(&found);
                         if is_denial(&why) {
                             return Err(CloudError::new(ErrorKind::Permission, format!("the connector {arn}"), why));
                         }
-                        Look::Failed(why)
+                        Progress::Failed(why)
                     }
-                    Some(ConnectorState::Deleting) => Look::Failed("somebody is deleting the connector".to_owned()),
-                    state => Look::Pending(state.as_ref().map_or("in no state yet", ConnectorState::as_str).to_owned()),
+                    Some(ConnectorState::Deleting) => Progress::Failed("somebody is deleting the connector".to_owned()),
+                    state => {
+                        Progress::Pending(state.as_ref().map_or("in no state yet", ConnectorState::as_str).to_owned())
+                    }
                 },
             })
         })
@@ -84,10 +86,10 @@ impl Connector {
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the connector {arn} to be gone"), PACE, || async {
             Ok(match describe(&self.clients, arn).await? {
-                None => Look::Ready(()),
+                None => Progress::Ready(()),
                 Some(found) => {
                     let state = found.connector_state.as_ref().map_or("in no state", ConnectorState::as_str);
-                    Look::Pending(state.to_owned())
+                    Progress::Pending(state.to_owned())
                 }
             })
         })
@@ -106,9 +108,9 @@ impl Connector {
             match sent.map_err(|error| classify("kafkaconnect:CreateConnector", &error)) {
                 Ok(made) => {
                     let arn = made.connector_arn;
-                    arn.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:CreateConnector", "ARN"))
+                    arn.map(Progress::Ready).ok_or_else(|| incomplete("kafkaconnect:CreateConnector", "ARN"))
                 }
-                Err(error) if is_role_new(&error) => Ok(Look::Early(error)),
+                Err(error) if is_role_new(&error) => Ok(Progress::Early(error)),
                 Err(error) => Err(error),
             }
         })
@@ -138,16 +140,18 @@ impl Connector {
             let found = self.steady(call, arn).await?;
             // An earlier try got through, and its answer was lost.
             if !family.differs(&inputs(&found, Tags::new()), new) {
-                return Ok(Look::Ready(None));
+                return Ok(Progress::Ready(None));
             }
             let request = update(&self.clients, arn, family, &found, new)?;
             let sent = Box::pin(request.send()).await;
             match sent.map_err(|error| classify("kafkaconnect:UpdateConnector", &error)) {
                 Ok(answer) => {
                     let operation = answer.connector_operation_arn.map(Some);
-                    operation.map(Look::Ready).ok_or_else(|| incomplete("kafkaconnect:UpdateConnector", "operation"))
+                    operation
+                        .map(Progress::Ready)
+                        .ok_or_else(|| incomplete("kafkaconnect:UpdateConnector", "operation"))
                 }
-                Err(error) if error.kind == ErrorKind::Conflict => Ok(Look::Held(error)),
+                Err(error) if error.kind == ErrorKind::Conflict => Ok(Progress::Held(error)),
                 Err(error) => Err(error),
             }
         })

@@ -21,7 +21,7 @@ use crate::error::classify;
 use crate::s3::object::{delete, read_tags, write_tags};
 use crate::s3::upload::query;
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// The agent tells news at once.
 const PACE: Pace = Pace { slowest: Duration::from_millis(500), limit: Duration::from_secs(10 * 60) };
@@ -129,7 +129,7 @@ impl Process {
         let began = Instant::now();
         let waited = wait_until(call, &what, PACE, || async {
             let Some((heartbeat, _)) = self.heartbeat(bucket, instance).await? else {
-                return Ok(Look::Pending(silent(instance, began.elapsed())));
+                return Ok(Progress::Pending(silent(instance, began.elapsed())));
             };
             let standing = standing(&heartbeat, &new.name, manifest);
             let mut since = failing_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -286,11 +286,11 @@ impl Resource for Process {
         let what = format!("waiting until the worker {name} has ended");
         let ended = wait_until(call, &what, GOING, || async {
             let Some((heartbeat, written)) = self.heartbeat(bucket, &content.instance).await? else {
-                return Ok(Look::Ready(()));
+                return Ok(Progress::Ready(()));
             };
             let age = written.written.and_then(|at| at.elapsed().ok()).unwrap_or_default();
             let is_over = age > STALE || !heartbeat.workers.contains_key(name);
-            Ok(if is_over { Look::Ready(()) } else { Look::Pending("stopping".to_owned()) })
+            Ok(if is_over { Progress::Ready(()) } else { Progress::Pending("stopping".to_owned()) })
         });
         // Where it takes longer its machine is dead or slow. Either way it finds no manifest when it looks again.
         tokio::time::timeout(GOING.limit, ended).await.unwrap_or(Ok(()))
