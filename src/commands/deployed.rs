@@ -9,6 +9,7 @@ use pinfra_aws::Clients;
 use pinfra_engine::state::{Place, Record};
 use pinfra_engine::{Address, ErrorKind, State};
 use pinfra_workers::config::{CleanedTable, EmulatedTable, Heartbeat};
+use pinfra_workers::keys;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -140,7 +141,7 @@ impl Deployed {
     /// What the machine's agent said last; `None` before it said anything.
     pub(super) async fn heartbeat(&self, clients: &Clients) -> Result<Option<Heartbeat>, Failure> {
         let (Some(bucket), Some(instance)) = (&self.bucket, &self.instance) else { return Ok(None) };
-        object(clients, bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await
+        object(clients, bucket, &keys::heartbeat(instance)).await
     }
 }
 
@@ -210,4 +211,18 @@ pub(super) async fn connect(context: &Context, state: &State, place: &Place) -> 
     let clients = Clients::connect(&connection).await?;
     plan::check_account(state, &clients)?;
     Ok(clients)
+}
+
+#[cfg(test)]
+mod tests {
+    use pinfra_aws::worker::keys as written;
+    use pinfra_workers::keys as read;
+
+    #[test]
+    fn manifests_and_heartbeats_are_where_the_agent_has_them() {
+        assert_eq!(written::MANIFESTS, read::MANIFESTS);
+        assert_eq!(written::manifest("gateway"), read::manifest("gateway"));
+        assert_eq!(written::heartbeat("i-1"), read::heartbeat("i-1"));
+        assert_eq!(written::log("i-1", "gateway"), read::log("i-1", "gateway"));
+    }
 }

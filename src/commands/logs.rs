@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pinfra_aws::Clients;
+use pinfra_workers::keys;
 
 use super::context::Context;
 use super::deployed::{self, Deployed};
@@ -36,7 +37,7 @@ pub(super) async fn run(context: &Context, worker: &str, given: Option<&str>, fo
         return Err(Failure::new(format!("the stack `{}` has no worker `{worker}`", state.stack)).hint(hint));
     };
     let clients = deployed::connect(context, &state, &place).await?;
-    let key = format!("_pinfra/agents/{instance}/logs/{worker}.log");
+    let key = keys::log(instance, worker);
     let mut printed = 0;
     let mut first = true;
     loop {

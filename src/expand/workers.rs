@@ -14,6 +14,7 @@ use pinfra_workers::config::{
     ApiAuth, ApiTarget, CleanedTable, CleanerConfig, EmulatedTable, EmulatorConfig, GatewayConfig, KafkaSecurity,
     Program, Source,
 };
+use pinfra_workers::keys;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -185,7 +186,7 @@ fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
         ),
         object(
             "agent",
-            "_pinfra/agent.json".to_owned(),
+            keys::AGENT.to_owned(),
             hex::encode(Sha256::digest(&agent)),
             None,
             Some(agent.clone()),
@@ -197,7 +198,7 @@ fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
         agent.after.push(Address::new("s3/object", "program"));
     }
     if let (Some(emulator), Some(source)) = (&workers.emulator, &facts.source) {
-        let (key, path) = (source_key(&source.sha256), source.path.display().to_string());
+        let (key, path) = (keys::source(&source.sha256), source.path.display().to_string());
         let mut node = object("source", key, source.sha256.clone(), Some(path), None, "application/vnd.sqlite3");
         node.secrets.extend(emulator.source.from_env.then(|| "source".to_owned()));
         objects.push(node);
@@ -207,11 +208,7 @@ fn objects(stack: &Stack, workers: &Workers, facts: &Facts) -> Vec<Node> {
 
 fn deployed(facts: &Facts) -> Program {
     let sha256 = facts.program.sha256.clone();
-    Program { key: format!("_pinfra/bin/{sha256}.gz"), sha256 }
-}
-
-fn source_key(sha256: &str) -> String {
-    format!("_pinfra/sources/{sha256}")
+    Program { key: keys::program(&sha256), sha256 }
 }
 
 fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &Facts) -> Node {
@@ -222,7 +219,7 @@ fn emulator_process(stack: &Stack, emulator: &Emulator, place: &Place, facts: &F
         (EventSource::MySql(url), _) => Source::Mysql { url: url.clone() },
         (EventSource::Sqlite(_), source) => {
             let sha256 = source.as_ref().map(|source| source.sha256.clone()).unwrap_or_default();
-            Source::Sqlite { bucket: names::bucket(stack, place), key: source_key(&sha256), sha256 }
+            Source::Sqlite { bucket: names::bucket(stack, place), key: keys::source(&sha256), sha256 }
         }
     };
     let sample_has = |table: &&Table| {

@@ -286,11 +286,11 @@ pub fn object(report: &Report<'_>) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::report::Paint;
 
-    pub(in crate::report) fn finding(address: &str, what: What, field: Option<&str>) -> Finding {
+    pub(crate) fn finding(address: &str, what: What, field: Option<&str>) -> Finding {
         Finding {
             address: address.parse().unwrap(),
             id: None,

@@ -15,9 +15,13 @@ const ROUNDS: u64 = 5;
 
 /// Streams alone, each of which takes so long to be made or deleted.
 pub(crate) fn sandbox(settle_ms: &str) -> Sandbox {
+    of_streams(STREAMS, settle_ms)
+}
+
+fn of_streams(count: usize, settle_ms: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut text = "name: pins\ntables:\n".to_owned();
-    for number in 0..STREAMS {
+    for number in 0..count {
         writeln!(text, "  t{number:02}: {{ key: ind }}").unwrap();
     }
     text += "streams: { shards: 1, retention_hours: 48 }\n";
@@ -30,8 +34,13 @@ pub(crate) fn sandbox(settle_ms: &str) -> Sandbox {
 /// A run of four steps at once that has just told of its `events`-th event.
 pub(crate) fn run_until(sandbox: &Sandbox, arguments: &[&str], events: u64) -> Child {
     let mut command = sandbox.command(arguments);
-    command.args(["--json", "--parallelism", "4"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    command.args(["--json", "--parallelism", "4"]);
+    told(&mut command, events)
+}
+
+/// What was started by `command` and has just told of its `events`-th event.
+fn told(command: &mut Command, events: u64) -> Child {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     for _ in 0..events {
         // A run that has told everything may be over.
@@ -112,6 +121,29 @@ async fn an_interrupted_up_parks_what_it_began_and_the_next_one_goes_on() {
     assert!(up.stderr.contains("12 steps done"), "{}", up.stderr);
     assert_eq!(sandbox.streams().await.len(), STREAMS);
     sandbox.ok(&["plan", "pins.yaml", "--detailed-exitcode"]);
+}
+
+#[tokio::test]
+async fn what_is_held_back_by_a_rate_is_not_sent_after_an_interrupt() {
+    // All begin at once, and AWS makes five a second: the last would leave after ten seconds.
+    let count = 50;
+    let sandbox = of_streams(count, "8000");
+    let mut command = sandbox.command(&["up", "pins.yaml", "--json", "--parallelism", "50"]);
+    let child = told(command.env("PINFRA_KEEP_RATES", "1"), 52);
+    let since = Instant::now();
+    let interrupted = interrupt(child);
+    let took = since.elapsed();
+    assert_eq!(interrupted.code, 130, "{}", interrupted.stderr);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let summary = &events(&interrupted, "summary")[0];
+    assert_eq!((summary["failed"].as_u64(), summary["under_way"].as_array().map(Vec::len)), (Some(0), Some(count)));
+    let sent = sandbox.requests()["kinesis.CreateStream"];
+    assert!((1..50).contains(&sent), "{sent} were sent");
+    assert_eq!(sandbox.streams().await.len() as u64, sent);
+
+    let up = sandbox.ok(&["up", "pins.yaml", "--parallelism", "50"]);
+    assert!(up.stderr.contains("50 steps done"), "{}", up.stderr);
+    assert_eq!(sandbox.requests()["kinesis.CreateStream"], 50, "each was made once");
 }
 
 #[tokio::test]

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{STREAMS, Sandbox, said};
+use crate::support::{STREAMS, Sandbox, mutates, said};
 
 /// Requests between two counts.
 fn between(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
     let more = |name: &&String| after.get(*name) > before.get(*name);
     after.keys().filter(more).cloned().collect()
-}
-
-fn mutates(operation: &str) -> bool {
-    let name = operation.split('.').next_back().unwrap();
-    !["Describe", "List", "Get", "Head"].iter().any(|read| name.starts_with(read))
 }
 
 #[test]

@@ -128,6 +128,12 @@ impl Sandbox {
     }
 }
 
+/// Whether an operation such as `kinesis.CreateStream` changes something, by its name.
+pub(crate) fn mutates(operation: &str) -> bool {
+    let name = operation.split('.').next_back().unwrap();
+    !["Describe", "Get", "Head", "List"].iter().any(|verb| name.starts_with(verb))
+}
+
 /// Exit code and text of a finished run.
 pub(crate) fn said(output: &Output) -> Said {
     Said {

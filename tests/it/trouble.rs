@@ -4,7 +4,7 @@
 //! `PINFRA_TROUBLE_SEEDS=20 cargo test --workspace --test it trouble -- --nocapture` is the whole: so many rounds of each
 //! class, with the table that `docs/reliability.md` has. Without it there is one round of all classes mixed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -203,57 +203,17 @@ fn everything(start: &[&str]) -> (Sandbox, String) {
     (sandbox, stack.to_str().unwrap().to_owned())
 }
 
-/// Every create and every delete of the stack that is a call of its own.
-const CREATES: &[&str] = &[
-    "apigateway:CreateRestApi",
-    "apigateway:PutRestApi",
-    "apigateway:CreateDeployment",
-    "apigateway:CreateStage",
-    "apigateway:CreateApiKey",
-    "apigateway:CreateUsagePlan",
-    "apigateway:CreateUsagePlanKey",
-    "ec2:CreateSecurityGroup",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:CreateVpcEndpoint",
-    "ec2:RunInstances",
-    "iam:CreateRole",
-    "iam:PutRolePolicy",
-    "iam:CreateInstanceProfile",
-    "iam:AddRoleToInstanceProfile",
-    "kafka:CreateClusterV2",
-    "kafka:CreateConfiguration",
-    "kafka:CreateTopic",
-    "kafkaconnect:CreateConnector",
-    "kafkaconnect:CreateCustomPlugin",
-    "kafkaconnect:CreateWorkerConfiguration",
-    "kinesis:CreateStream",
-    "s3:CreateBucket",
-    "s3:PutObject",
-];
-const DELETES: &[&str] = &[
-    "apigateway:DeleteApiKey",
-    "apigateway:DeleteRestApi",
-    "apigateway:DeleteStage",
-    "apigateway:DeleteUsagePlan",
-    "ec2:DeleteSecurityGroup",
-    "ec2:DeleteVpcEndpoints",
-    "ec2:TerminateInstances",
-    "iam:DeleteInstanceProfile",
-    "iam:DeleteRole",
-    "iam:DeleteRolePolicy",
-    "kafka:DeleteCluster",
-    "kafka:DeleteConfiguration",
-    "kafka:DeleteTopic",
-    "kafkaconnect:DeleteConnector",
-    "kafkaconnect:DeleteCustomPlugin",
-    "kafkaconnect:DeleteWorkerConfiguration",
-    "kinesis:DeleteStream",
-    "s3:DeleteBucket",
-    "s3:DeleteObject",
-];
+/// The operations by which a run that nothing disturbs changes something, as the local cloud has logged them.
+fn changes_of(sandbox: &Sandbox, arguments: &[&str]) -> BTreeSet<String> {
+    sandbox.ok(&["local", "calls", "--reset"]);
+    sandbox.ok(arguments);
+    let calls = json_lines(&sandbox.ok(&["local", "calls", "--json"]));
+    let name = |call: &Value| format!("{}:{}", call["service"].as_str().unwrap(), call["operation"].as_str().unwrap());
+    calls.iter().filter(|call| call["mutating"] == true).map(name).collect()
+}
 
 /// Plays the same trouble to the first call of each of these.
-fn first_of_each(sandbox: &Sandbox, calls: &[&str], act: &str) {
+fn first_of_each(sandbox: &Sandbox, calls: &BTreeSet<String>, act: &str) {
     let rules: Vec<String> = calls.iter().map(|call| format!("on {call} nth=1 do {act}")).collect();
     let file = sandbox.write("rules", &rules.join("\n"));
     sandbox.ok(&["local", "faults", "set", file.to_str().unwrap()]);
@@ -269,13 +229,16 @@ fn all_fired(sandbox: &Sandbox) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_that_is_lost_makes_anything_twice_or_leaves_anything() {
     let (sandbox, stack) = everything(&[]);
-    first_of_each(&sandbox, CREATES, "lose-answer");
+    let creates = changes_of(&sandbox, &["up", &stack]);
+    let deletes = changes_of(&sandbox, &["down", "pinterest"]);
+    assert!(creates.len() > 20 && deletes.len() > 15, "{creates:?} {deletes:?}");
+    first_of_each(&sandbox, &creates, "lose-answer");
     sandbox.ok(&["up", &stack]);
     all_fired(&sandbox);
     for (what, ids) in inventory(&sandbox).await {
         assert_eq!(ids.len(), 1, "{what}: {ids:?}");
     }
-    first_of_each(&sandbox, DELETES, "lose-answer");
+    first_of_each(&sandbox, &deletes, "lose-answer");
     sandbox.ok(&["down", "pinterest"]);
     all_fired(&sandbox);
     assert_eq!(inventory(&sandbox).await, BTreeMap::new());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pinfra_engine::{Call, CloudError, ErrorKind};
 
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// What an object that is to be deleted is doing.
 #[derive(Debug)]
@@ -34,20 +34,20 @@ where
 {
     wait_until(call, what, pace, || async {
         match look().await? {
-            Activity::Gone => return Ok(Look::Ready(())),
-            Activity::Busy(state) => return Ok(Look::Pending(state)),
+            Activity::Gone => return Ok(Progress::Ready(())),
+            Activity::Busy(state) => return Ok(Progress::Pending(state)),
             Activity::Idle => {}
         }
         let refused = match send().await {
-            Ok(()) => return Ok(Look::Ready(())),
+            Ok(()) => return Ok(Progress::Ready(())),
             Err(error) => error,
         };
         match refused.kind {
-            ErrorKind::NotFound => Ok(Look::Ready(())),
-            ErrorKind::Conflict => Ok(Look::Held(refused)),
+            ErrorKind::NotFound => Ok(Progress::Ready(())),
+            ErrorKind::Conflict => Ok(Progress::Held(refused)),
             ErrorKind::Invalid => match look().await? {
-                Activity::Gone => Ok(Look::Ready(())),
-                Activity::Busy(state) => Ok(Look::Pending(state)),
+                Activity::Gone => Ok(Progress::Ready(())),
+                Activity::Busy(state) => Ok(Progress::Pending(state)),
                 Activity::Idle => Err(refused),
             },
             _ => Err(refused),
@@ -84,10 +84,10 @@ where
         let sent = send();
         async {
             match sent.await {
-                Ok(()) => Ok(Look::Ready(())),
+                Ok(()) => Ok(Progress::Ready(())),
                 Err(error) => match error.kind {
-                    ErrorKind::NotFound => Ok(Look::Ready(())),
-                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Look::Held(error)),
+                    ErrorKind::NotFound => Ok(Progress::Ready(())),
+                    ErrorKind::Blocked | ErrorKind::Conflict => Ok(Progress::Held(error)),
                     _ => Err(error),
                 },
             }
@@ -127,24 +127,24 @@ where
     let stayed = Stayed::default();
     wait_until(call, what, pace, || async {
         let refused = match send().await {
-            Ok(()) => return Ok(Look::Ready(())),
+            Ok(()) => return Ok(Progress::Ready(())),
             Err(error) => error,
         };
         match refused.kind {
-            ErrorKind::NotFound => return Ok(Look::Ready(())),
-            ErrorKind::Conflict => return Ok(Look::Held(refused)),
+            ErrorKind::NotFound => return Ok(Progress::Ready(())),
+            ErrorKind::Conflict => return Ok(Progress::Held(refused)),
             ErrorKind::Blocked => {}
             _ => return Err(refused),
         }
         match holder().await? {
             Holder::Passing(who) => {
                 stayed.is_over();
-                Ok(Look::Held(CloudError { message: held_by(&who), ..refused }))
+                Ok(Progress::Held(CloudError { message: held_by(&who), ..refused }))
             }
             Holder::Staying { who, hint } if stayed.goes_on() >= patience => {
                 Err(CloudError { message: held_by(&who), hint: Some(hint), ..refused })
             }
-            Holder::Staying { who, .. } => Ok(Look::Pending(held_by(&who))),
+            Holder::Staying { who, .. } => Ok(Progress::Pending(held_by(&who))),
         }
     })
     .await

@@ -2,7 +2,8 @@
 //!
 //! An interceptor names the operation on the request, and a connector around the SDK's own one waits and counts, so
 //! that the SDK's retries are counted and held back too. A request to an endpoint that is not AWS's is held back where that is
-//! asked for ([`Meter::new`]).
+//! asked for ([`Meter::new`]). What is held back when the run of its step is to end is not sent ([`NotSent`]): the step is
+//! parked.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -16,9 +17,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, Metadata};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use pinfra_engine::call::halted;
 
 /// What one account and region may send: so many calls in so many seconds, and so many at once.
 struct Rate {
@@ -254,6 +257,11 @@ struct MeteredConnector {
     meter: Meter,
 }
 
+/// A request was held back when the run of its step was to end.
+#[derive(Debug, thiserror::Error)]
+#[error("it was held back by the rate of its operation, and was not sent before the run ended")]
+pub(crate) struct NotSent;
+
 impl HttpConnector for MeteredConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (inner, meter) = (self.inner.clone(), self.meter.clone());
@@ -266,7 +274,11 @@ impl HttpConnector for MeteredConnector {
             let host = host.split(['/', ':', '?']).next().unwrap_or_default();
             if meter.shared.everywhere || is_aws_host(host) {
                 for limit in meter.limits(&operation) {
-                    limit.until_ready().await;
+                    tokio::select! {
+                        biased;
+                        () = limit.until_ready() => {}
+                        () = halted() => return Err(ConnectorError::user(NotSent.into())),
+                    }
                 }
             }
             *lock(&meter.shared.counts).entry(format!("{}.{}", operation.service, operation.name)).or_default() += 1;
@@ -277,7 +289,57 @@ impl HttpConnector for MeteredConnector {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::client::result::SdkError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+    use pinfra_engine::{Address, Call, ErrorKind};
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::error::classify;
+
+    /// Answers everything, and counts it.
+    #[derive(Clone, Debug, Default)]
+    struct Answering(Arc<AtomicU32>);
+
+    impl HttpConnector for Answering {
+        fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let status = 200.try_into().unwrap();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::empty())))
+        }
+    }
+
+    fn request(name: &str) -> HttpRequest {
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri("https://apigateway.us-east-1.amazonaws.com/restapis/a").unwrap();
+        request.add_extension(Operation { service: "API Gateway".into(), name: name.into() });
+        request
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_is_not_sent_once_the_run_is_to_end() {
+        let sent = Answering::default();
+        let meter = MeteredConnector { inner: SharedHttpConnector::new(sent.clone()), meter: Meter::default() };
+        let park = CancellationToken::new();
+        let call = Call::silent(Address::new("test/thing", "a")).parked_by(park.clone(), Arc::new(|| {}));
+        call.scope(meter.call(request("DeleteRestApi"))).await.unwrap();
+        let since = Instant::now();
+        // The second may leave half a minute after the first.
+        let (held, ()) = tokio::join!(call.scope(meter.call(request("DeleteRestApi"))), async { park.cancel() });
+        assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+        assert_eq!((sent.0.load(Ordering::Relaxed), meter.meter.counts()["API Gateway.DeleteRestApi"]), (1, 1));
+        let failed = SdkError::dispatch_failure(held.unwrap_err());
+        let error = classify::<ErrorMetadata>("apigateway:DeleteRestApi", &failed);
+        assert_eq!((error.kind, error.operation.as_str()), (ErrorKind::Parked, "apigateway:DeleteRestApi"));
+        // A step that has begun still sends what need not wait.
+        call.scope(meter.call(request("GetStage"))).await.unwrap();
+        assert_eq!(sent.0.load(Ordering::Relaxed), 2);
+    }
 
     #[test]
     fn only_aws_hosts_are_held_back() {

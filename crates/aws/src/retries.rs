@@ -2,7 +2,8 @@
 //!
 //! The SDK tries a request eight times, with jitter, within a budget of retries that all requests of a service share
 //! (its *standard* mode): throttles, 500, 502, 503, 504, lost connections. It takes every `LimitExceededException` for a
-//! throttle, though it is as often a quota, which no retry changes; it does not know the header `Retry-After`, which API
+//! throttle, though it is as often a quota, which no retry changes, and a zone without such machines for a service in trouble,
+//! since EC2 says so with status 500; it does not know the header `Retry-After`, which API
 //! Gateway sends; and it repeats a create whose answer was lost, which makes a second object where the API has neither unique
 //! names nor client tokens.
 
@@ -19,9 +20,6 @@ use serde_json::Value;
 
 use crate::error::kind_of;
 
-/// The code that is a rate, a number of changes at once, or a quota.
-const LIMIT_EXCEEDED: &str = "LimitExceededException";
-
 /// The judgement of every request.
 #[derive(Debug)]
 pub(crate) struct Refusals;
@@ -31,7 +29,7 @@ impl ClassifyRetry for Refusals {
         let Some(response) = context.response().filter(|response| !response.status().is_success()) else {
             return RetryAction::NoActionIndicated;
         };
-        if is_quota(response) {
+        if is_final(response) {
             return RetryAction::RetryForbidden;
         }
         match retry_after(response) {
@@ -44,7 +42,7 @@ impl ClassifyRetry for Refusals {
     }
 
     fn name(&self) -> &'static str {
-        "Quotas and Retry-After"
+        "Quotas, capacity and Retry-After"
     }
 
     fn priority(&self) -> RetryClassifierPriority {
@@ -79,16 +77,28 @@ fn last() -> RetryClassifierPriority {
     RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
 }
 
-/// Whether a refusal names a limit of the account. The services with this code answer in JSON.
-fn is_quota(response: &HttpResponse) -> bool {
-    let body: Value = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-    let code = response.headers().get("x-amzn-errortype").or(body["__type"].as_str()).unwrap_or_default();
-    // `LimitExceededException:http://…`, or `com.amazonaws…#LimitExceededException`.
-    if !code.split([':', '#']).any(|part| part == LIMIT_EXCEEDED) {
-        return false;
-    }
-    let message = body["message"].as_str().or(body["Message"].as_str()).unwrap_or_default();
-    kind_of(LIMIT_EXCEEDED, message, response.status().as_u16()) == ErrorKind::Quota
+/// Whether a refusal stays the same however often it is sent: it names a limit of the account, or there is nothing to give.
+fn is_final(response: &HttpResponse) -> bool {
+    let body = response.body().bytes().unwrap_or_default();
+    let (code, message) = match serde_json::from_slice::<Value>(body) {
+        Ok(body) => {
+            let code = response.headers().get("x-amzn-errortype").or(body["__type"].as_str()).unwrap_or_default();
+            let message = body["message"].as_str().or(body["Message"].as_str()).unwrap_or_default();
+            // `LimitExceededException:http://…`, or `com.amazonaws…#LimitExceededException`.
+            let code = code.rsplit('#').next().and_then(|code| code.split(':').next()).unwrap_or_default();
+            (code.to_owned(), message.to_owned())
+        }
+        Err(_) => (in_xml(body, "Code"), in_xml(body, "Message")),
+    };
+    let kind = kind_of(&code, &message, response.status().as_u16());
+    matches!(kind, ErrorKind::Quota | ErrorKind::Capacity)
+}
+
+/// What the first `<name>` holds, as EC2 and IAM answer; empty where there is none.
+fn in_xml(body: &[u8], name: &str) -> String {
+    let text = String::from_utf8_lossy(body);
+    let inner = text.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
+    inner.map(|(inner, _)| inner.to_owned()).unwrap_or_default()
 }
 
 /// How long a service wants to be left alone (RFC 9110, section 10.2.3; in seconds, as AWS sends it).
@@ -127,6 +137,16 @@ mod tests {
         let headers =
             [("x-amzn-errortype", "LimitExceededException:http://internal.amazon.com/"), ("retry-after", "3")];
         assert_eq!(Refusals.classify_retry(&answered(429, &headers, maximum)), RetryAction::RetryForbidden);
+    }
+
+    #[test]
+    fn a_zone_without_machines_is_not_asked_again_and_a_service_in_trouble_is() {
+        let full = "<Response><Errors><Error><Code>InsufficientInstanceCapacity</Code><Message>We do not have \
+                    sufficient capacity.</Message></Error></Errors></Response>";
+        assert_eq!(Refusals.classify_retry(&answered(500, &[], full)), RetryAction::RetryForbidden);
+        let trouble = "<Response><Errors><Error><Code>InternalError</Code></Error></Errors></Response>";
+        assert_eq!(Refusals.classify_retry(&answered(500, &[], trouble)), RetryAction::NoActionIndicated);
+        assert_eq!(Refusals.classify_retry(&answered(500, &[], "")), RetryAction::NoActionIndicated);
     }
 
     #[test]

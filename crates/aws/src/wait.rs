@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use pinfra_engine::call::PROPAGATION;
+use pinfra_engine::call::{PROPAGATION, halted, parked};
 use pinfra_engine::{Call, CloudError, ErrorKind};
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const TROUBLE: Duration = Duration::from_secs(3 * 60);
 
 /// What one look at an object found.
 #[derive(Debug)]
-pub enum Look<T> {
+pub enum Progress<T> {
     /// It is as it should be.
     Ready(T),
     /// It is on its way; the text is its state, such as `CREATING`.
@@ -41,7 +41,7 @@ pub enum Look<T> {
 pub struct Pace {
     /// The longest time between two looks. The first come quicker, since a short change may be over at once.
     pub slowest: Duration,
-    /// How long to wait for what others hold ([`Look::Held`]). What is on its way is waited for longer; people are then
+    /// How long to wait for what others hold ([`Progress::Held`]). What is on its way is waited for longer; people are then
     /// told that it takes longer than usual.
     pub limit: Duration,
 }
@@ -49,17 +49,17 @@ pub struct Pace {
 /// Looks until the object is ready. `what` is such as `kinesis:DescribeStreamSummary of pins-pin`.
 pub async fn wait_until<T, F>(call: &Call, what: &str, pace: Pace, mut look: impl FnMut() -> F) -> Result<T, CloudError>
 where
-    F: Future<Output = Result<Look<T>, CloudError>>,
+    F: Future<Output = Result<Progress<T>, CloudError>>,
 {
     let mut wait = Wait::new(call, what, pace);
     loop {
         let state = match look().await {
-            Ok(Look::Ready(found)) => return Ok(found),
-            Ok(Look::Failed(why)) => return Err(CloudError::new(ErrorKind::Other, what, why)),
-            Ok(Look::Pending(state)) => state,
-            Ok(Look::Unseen) => wait.unseen()?,
-            Ok(Look::Early(refused)) => wait.early(refused)?,
-            Ok(Look::Held(refused)) => wait.held(refused)?,
+            Ok(Progress::Ready(found)) => return Ok(found),
+            Ok(Progress::Failed(why)) => return Err(CloudError::new(ErrorKind::Other, what, why)),
+            Ok(Progress::Pending(state)) => state,
+            Ok(Progress::Unseen) => wait.unseen()?,
+            Ok(Progress::Early(refused)) => wait.early(refused)?,
+            Ok(Progress::Held(refused)) => wait.held(refused)?,
             Err(error) if error.kind.is_trouble() => wait.trouble(error)?,
             Err(error) => return Err(error),
         };
@@ -171,7 +171,7 @@ fn in_words(time: Duration) -> String {
 }
 
 /// Sends a change until nobody else is changing the same object, and what it is part of is not busy with itself. What
-/// lasts longer is for the step as a whole, which begins again from what is there then.
+/// lasts longer is for the step as a whole, which begins again from what is there then. A run that is to end sends it no more.
 pub(crate) async fn through_conflicts<T, S>(mut send: impl FnMut() -> S) -> Result<T, CloudError>
 where
     S: Future<Output = Result<T, CloudError>>,
@@ -180,7 +180,11 @@ where
     loop {
         match send().await {
             Err(error) if error.kind == ErrorKind::Conflict => match delays.next() {
-                Some(delay) => tokio::time::sleep(delay).await,
+                Some(delay) => tokio::select! {
+                    biased;
+                    () = halted() => return Err(parked(error.operation)),
+                    () = tokio::time::sleep(delay) => {}
+                },
                 None => return Err(error),
             },
             other => return other,
@@ -237,7 +241,7 @@ mod tests {
         Call::silent(Address::new("test/thing", "a"))
     }
 
-    async fn wait(call: &Call, look: impl Fn(u32) -> Result<Look<u32>, CloudError>) -> Result<u32, CloudError> {
+    async fn wait(call: &Call, look: impl Fn(u32) -> Result<Progress<u32>, CloudError>) -> Result<u32, CloudError> {
         let looks = Cell::new(0);
         wait_until(call, "test", PACE, || {
             looks.set(looks.get() + 1);
@@ -252,13 +256,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_until_ready() {
-        let looked = wait(&call(), |n| Ok(if n < 4 { Look::Pending("CREATING".into()) } else { Look::Ready(n) })).await;
+        let looked =
+            wait(&call(), |n| Ok(if n < 4 { Progress::Pending("CREATING".into()) } else { Progress::Ready(n) })).await;
         assert_eq!(looked, Ok(4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_object_is_not_waited_for() {
-        let error = wait(&call(), |_| Ok(Look::Failed("no capacity".into()))).await.unwrap_err();
+        let error = wait(&call(), |_| Ok(Progress::Failed("no capacity".into()))).await.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Other, "no capacity"));
     }
 
@@ -270,7 +275,8 @@ mod tests {
         let call = Call::new(Address::new("test/thing", "a"), String::new(), tell).usually(Duration::from_secs(20));
         let began = Instant::now();
         let day = Duration::from_secs(24 * 3600);
-        let ready = |_| Ok(if began.elapsed() > day { Look::Ready(1) } else { Look::Pending("CREATING".into()) });
+        let ready =
+            |_| Ok(if began.elapsed() > day { Progress::Ready(1) } else { Progress::Pending("CREATING".into()) });
         assert_eq!(wait(&call, ready).await, Ok(1));
         let told = told.lock().unwrap();
         assert_eq!(told[0], "CREATING");
@@ -290,7 +296,7 @@ mod tests {
             if n == 3 {
                 park.cancel();
             }
-            Ok(Look::Pending("CREATING".into()))
+            Ok(Progress::Pending("CREATING".into()))
         });
         let parked = parked.await.unwrap_err();
         assert_eq!((parked.kind, parked.message.as_str(), looks.get()), (ErrorKind::Parked, "CREATING", 3));
@@ -300,7 +306,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_holds_something_is_named_at_the_limit() {
         let began = Instant::now();
-        let error = wait(&call(), |_| Ok(Look::Held(refused(ErrorKind::Blocked)))).await.unwrap_err();
+        let error = wait(&call(), |_| Ok(Progress::Held(refused(ErrorKind::Blocked)))).await.unwrap_err();
         assert_eq!(error.message, "in use by i-1, also after 1 min");
         assert_eq!((error.kind, error.operation.as_str()), (ErrorKind::Blocked, "test:Call"));
         assert!(began.elapsed() < Duration::from_secs(70));
@@ -308,13 +314,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_stays_unseen_or_unknown_is_given_up_after_two_minutes() {
-        for look in [|| Look::Unseen, || Look::Early(refused(ErrorKind::Invalid))] {
+        for look in [|| Progress::Unseen, || Progress::Early(refused(ErrorKind::Invalid))] {
             let began = Instant::now();
             wait(&call(), |_| Ok(look())).await.unwrap_err();
             assert!((120..130).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
         }
         let late = call().after_making(Instant::now() - PROPAGATION);
-        let error = wait(&late, |_| Ok(Look::Early(refused(ErrorKind::Invalid)))).await.unwrap_err();
+        let error = wait(&late, |_| Ok(Progress::Early(refused(ErrorKind::Invalid)))).await.unwrap_err();
         assert_eq!(error, refused(ErrorKind::Invalid), "what it refers to is long known");
     }
 
@@ -326,7 +332,7 @@ mod tests {
                 *trouble.borrow_mut() += 1;
                 return Err(refused(ErrorKind::Unreachable));
             }
-            Ok(if n < 200 { Look::Pending("CREATING".into()) } else { Look::Ready(n) })
+            Ok(if n < 200 { Progress::Pending("CREATING".into()) } else { Progress::Ready(n) })
         });
         assert_eq!(looked.await, Ok(200));
         assert_eq!(trouble.into_inner(), 100);
@@ -334,6 +340,29 @@ mod tests {
         let error = wait(&call, |_| Err(refused(ErrorKind::Throttled))).await.unwrap_err();
         assert_eq!(error, refused(ErrorKind::Throttled));
         assert!(began.elapsed() >= TROUBLE && began.elapsed() < TROUBLE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_meets_others_is_sent_again_until_the_run_is_to_end() {
+        let park = CancellationToken::new();
+        let call = call().parked_by(park.clone(), Arc::new(|| {}));
+        let tries = Cell::new(0);
+        let send = |last: u32| {
+            let (tries, park) = (&tries, &park);
+            move || {
+                tries.set(tries.get() + 1);
+                if tries.get() == last {
+                    park.cancel();
+                }
+                std::future::ready(Err::<(), _>(refused(ErrorKind::Conflict)))
+            }
+        };
+        assert_eq!(call.scope(through_conflicts(send(0))).await, Err(refused(ErrorKind::Conflict)));
+        assert_eq!(tries.take(), 5);
+        let began = Instant::now();
+        let error = call.scope(through_conflicts(send(1))).await.unwrap_err();
+        assert_eq!((error.kind, error.operation.as_str(), tries.get()), (ErrorKind::Parked, "test:Call", 1));
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,9 @@
 //! What a kind is told of the step that it works for, and how it waits.
+//!
+//! What waits on behalf of a step without being told of it, as a request does that is held back by a rate, learns from
+//! [`halted`] that the run is to end.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +15,25 @@ use crate::{Address, CloudError, ErrorKind};
 /// How long what was just made may be unknown to what refers to it. IAM's changes are known everywhere within some fifteen
 /// seconds (field reports); two minutes is what other tools wait.
 pub const PROPAGATION: Duration = Duration::from_secs(120);
+
+tokio::task_local! {
+    /// Cancelled when the run is to end whose step this task works on.
+    static PARK: CancellationToken;
+}
+
+/// Returns once the run is to end whose step this task works on; never outside of a step.
+pub async fn halted() {
+    match PARK.try_with(CancellationToken::clone) {
+        Ok(park) => park.cancelled().await,
+        Err(_) => pending().await,
+    }
+}
+
+/// The error of what was being waited for when the run was to end. The step is left as it stands, and the next run goes on
+/// with it.
+pub fn parked(operation: impl Into<String>) -> CloudError {
+    CloudError::new(ErrorKind::Parked, operation, "the run ended before this did")
+}
 
 /// One step's call, as far as a kind needs to know.
 #[derive(Clone)]
@@ -62,6 +85,11 @@ impl Call {
         Call { early_until: made + PROPAGATION, ..self }
     }
 
+    /// Does `work` as a part of the step: [`halted`] is heard in it.
+    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        PARK.scope(self.park.clone(), work).await
+    }
+
     /// Tells people what is being waited for, such as `CREATING`.
     pub fn progress(&self, message: impl Into<String>) {
         (self.progress)(message.into());
@@ -78,9 +106,7 @@ impl Call {
         (self.pausing)();
         tokio::select! {
             biased;
-            () = self.park.cancelled() => {
-                Err(CloudError::new(ErrorKind::Parked, self.address.to_string(), "the run ended before this did"))
-            }
+            () = self.park.cancelled() => Err(parked(self.address.to_string())),
             () = tokio::time::sleep(time) => Ok(()),
         }
     }
@@ -99,6 +125,17 @@ mod tests {
         let (paused, ()) = tokio::join!(call.pause(Duration::from_secs(60)), async { park.cancel() });
         assert_eq!(paused.unwrap_err().kind, ErrorKind::Parked);
         assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_step_hears_that_its_run_is_to_end_and_of_no_other() {
+        let hour = Duration::from_secs(3600);
+        let park = CancellationToken::new();
+        let call = Call::silent(Address::new("test/thing", "a")).parked_by(park.clone(), Arc::new(|| {}));
+        assert!(tokio::time::timeout(hour, call.scope(halted())).await.is_err());
+        park.cancel();
+        assert!(tokio::time::timeout(hour, call.scope(halted())).await.is_ok());
+        assert!(tokio::time::timeout(hour, halted()).await.is_err(), "outside of a step");
     }
 
     #[tokio::test(start_paused = true)]

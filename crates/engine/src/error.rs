@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Transient,
     /// A limit of the account.
     Quota,
+    /// The cloud has no more of this to give now.
+    Capacity,
     /// The caller may not.
     Permission,
     /// No credentials, or credentials that are not valid (any more).

@@ -262,7 +262,7 @@ impl Run<'_> {
         let naming = Naming { index, reports: self.reports.clone() };
         let reports = self.reports.clone();
         self.tasks.spawn(async move {
-            let work = AssertUnwindSafe(async { step::run(&*kind?, &call, &step, &inputs, &naming).await });
+            let work = AssertUnwindSafe(call.scope(async { step::run(&*kind?, &call, &step, &inputs, &naming).await }));
             let result = work.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             // The loop is gone only when the run is being left; the journal says that the step was begun.
             let _ = reports.send(Report::Ended { index, result });

@@ -10,6 +10,8 @@ pub mod cleaner;
 pub mod config;
 pub mod emulator;
 pub mod gateway;
+pub mod hash;
+pub mod keys;
 pub mod lake;
 mod log;
 pub mod query;

@@ -283,23 +283,10 @@ mod tests {
     use time::macros::date;
 
     use super::*;
+    use crate::report::drift::tests::finding;
 
     fn rules(text: &str) -> Result<Rules, Problems> {
         parse(Source::new("drift.ignore", text))
-    }
-
-    fn finding(address: &str, what: What, field: Option<&str>) -> Finding {
-        Finding {
-            address: address.parse().unwrap(),
-            id: None,
-            what,
-            field: field.map(str::to_owned),
-            wanted: None,
-            live: None,
-            detail: String::new(),
-            declared_at: String::new(),
-            secret: false,
-        }
     }
 
     /// What is left of these findings, how many are ignored, and the warnings.

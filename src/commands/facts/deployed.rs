@@ -8,6 +8,7 @@ use pinfra_aws::Clients;
 use pinfra_engine::state::Place;
 use pinfra_engine::{Address, ErrorKind, State};
 use pinfra_workers::config::Program;
+use pinfra_workers::keys::AGENT;
 use serde_json::Value;
 
 use super::{of_file, plugin, secret};
@@ -16,9 +17,6 @@ use crate::commands::facts::files::{absolute, hash_of};
 use crate::expand::{Facts, PluginFile, ProgramFile, SourceFile, bucket_name};
 use crate::report::Failure;
 use crate::spec::{EventSource, Stack, Target};
-
-/// What the agent of the machine runs as.
-const AGENT: &str = "_pinfra/agent.json";
 
 /// The facts of this stack at `place`. `kept` stands for the secret that the gateway and the API share, where state has
 /// its hash.

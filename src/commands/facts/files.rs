@@ -1,10 +1,7 @@
 //! Files of the user, read and hashed, with errors that name them.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
 
 use crate::report::Failure;
 
@@ -15,16 +12,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
 
 /// The SHA-256 of a file, in hex.
 pub(super) fn hash_of(path: &Path) -> Result<String, Failure> {
-    let mut file = File::open(path).map_err(|error| cannot("read", path, &error))?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut block).map_err(|error| cannot("read", path, &error))?;
-        if read == 0 {
-            return Ok(hex::encode(hash.finalize()));
-        }
-        hash.update(&block[..read]);
-    }
+    pinfra_workers::hash::hash_of(path).map_err(|error| cannot("read", path, &error))
 }
 
 /// The path from the root.

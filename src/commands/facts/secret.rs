@@ -5,25 +5,24 @@ use pinfra_aws::Clients;
 use pinfra_engine::ErrorKind;
 use pinfra_engine::state::Place;
 use pinfra_workers::config::Manifest;
+use pinfra_workers::keys;
 use uuid::Uuid;
 
 use crate::expand::bucket_name;
 use crate::report::Failure;
 use crate::spec::Stack;
 
-const MANIFEST: &str = "_pinfra/workers/gateway.json";
-
 /// The secret that the gateway has, or a new one.
 pub(super) async fn gateway(stack: &Stack, place: &Place, clients: &Clients) -> Result<String, Failure> {
-    let bucket = bucket_name(stack, place);
-    let answer = match clients.s3.get_object().bucket(&bucket).key(MANIFEST).send().await {
+    let (bucket, key) = (bucket_name(stack, place), keys::manifest("gateway"));
+    let answer = match clients.s3.get_object().bucket(&bucket).key(&key).send().await {
         Ok(answer) => answer,
         Err(error) => {
             let error = pinfra_aws::error::classify("s3:GetObject", &error);
             return if error.kind == ErrorKind::NotFound { Ok(new()) } else { Err(error.into()) };
         }
     };
-    let unreadable = || Failure::new(format!("cannot read `s3://{bucket}/{MANIFEST}`"));
+    let unreadable = || Failure::new(format!("cannot read `s3://{bucket}/{key}`"));
     let body = answer.body.collect().await.map_err(|_| unreadable())?.into_bytes();
     // What it holds is not quoted in any error.
     let manifest: Manifest = serde_json::from_slice(&body).map_err(|_| unreadable())?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use pinfra_aws::Clients;
 use pinfra_workers::config::Arrival;
 use pinfra_workers::emulator::Destination;
+use pinfra_workers::keys;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -43,7 +44,7 @@ pub(super) async fn send(
     let (started, sent) = (Instant::now(), OffsetDateTime::now_utc());
     poster.post_until(Destination::Stream(stream), &probe.event(), deadline).await?;
     let accepted = started.elapsed();
-    let key = format!("_pinfra/probes/{}/{}.json", probe.id, probe.table);
+    let key = keys::probe(probe.id, probe.table);
     let arrival: Arrival = loop {
         if let Some(arrival) = deployed::object(clients, bucket, &key).await? {
             break arrival;

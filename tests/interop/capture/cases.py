@@ -389,23 +389,6 @@ BOTO3 = {
         ),
         Call("DescribeRegions"),
     ],
-    "logs": [
-        Call("CreateLogGroup", {"logGroupName": "/pins/sink", "tags": {"note": ODD}}),
-        Call(
-            "PutLogEvents",
-            {
-                "logGroupName": "/pins/sink",
-                "logStreamName": "a",
-                "logEvents": [
-                    {"timestamp": 1709208000123, "message": ODD},
-                    {"timestamp": 1709208000124, "message": "b"},
-                ],
-            },
-        ),
-        Call(
-            "FilterLogEvents", {"logGroupName": "/pins/sink", "logStreamNames": ["a", "b"], "filterPattern": '"é" ?x'}
-        ),
-    ],
     "s3": [
         Call("CreateBucket", {"Bucket": "pins-lake"}),
         Call(
@@ -705,14 +688,6 @@ CLI = {
             "ModifyInstanceAttribute",
             "ec2 modify-instance-attribute --instance-id i-0a --groups sg-0a sg-0b --dry-run",
             {"InstanceId": "i-0a", "Groups": ["sg-0a", "sg-0b"], "DryRun": True},
-        ),
-    ],
-    "logs": [
-        Line(
-            "FilterLogEvents",
-            "logs filter-log-events --log-group-name /pins/sink --log-stream-names a b --start-time 1709208000123"
-            " --max-items 5",
-            {"logGroupName": "/pins/sink", "logStreamNames": ["a", "b"], "startTime": 1709208000123},
         ),
     ],
     "s3": [

@@ -18,7 +18,7 @@ use serde_json::Value;
 use world::{Change, World, stack};
 
 use crate::pipeline::{LIMIT, share_packed_program};
-use crate::support::{STREAMS, Sandbox};
+use crate::support::{STREAMS, Sandbox, mutates};
 
 /// What takes a while takes no longer.
 const SLOW: Duration = Duration::from_secs(60);
@@ -81,11 +81,7 @@ fn files(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
 /// Requests that are no reads.
 fn writes(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
     let more = after.iter().filter(|(name, count)| before.get(*name) != Some(count)).map(|(name, _)| name.clone());
-    let is_read = |name: &String| {
-        let operation = name.split('.').nth(1).unwrap_or_default();
-        ["Describe", "Get", "Head", "List"].iter().any(|verb| operation.starts_with(verb))
-    };
-    more.filter(|name| !is_read(name)).collect()
+    more.filter(|name| mutates(name)).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what people run it for, with `--nocapture`")]

@@ -21,7 +21,7 @@ use super::{live, names};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, through_conflicts, wait_until};
+use crate::wait::{Pace, Progress, through_conflicts, wait_until};
 
 /// The largest page of a list (API reference).
 const PAGE: i32 = 500;
@@ -243,14 +243,14 @@ impl Resource for RestApi {
             let sent = self.clients.apigateway.delete_rest_api().rest_api_id(id).customize();
             let sent = sent.config_override(Builder::new().retry_config(retries)).send().await;
             let error = match sent.map_err(|error| classify("apigateway:DeleteRestApi", &error)) {
-                Ok(_) => return Ok(Look::Ready(())),
+                Ok(_) => return Ok(Progress::Ready(())),
                 Err(error) => error,
             };
             match error.kind {
-                ErrorKind::NotFound => Ok(Look::Ready(())),
-                ErrorKind::Conflict => Ok(Look::Pending("being changed".to_owned())),
+                ErrorKind::NotFound => Ok(Progress::Ready(())),
+                ErrorKind::Conflict => Ok(Progress::Pending("being changed".to_owned())),
                 ErrorKind::Throttled => {
-                    Ok(Look::Pending("held back: API Gateway deletes one API in 30 s for an account".to_owned()))
+                    Ok(Progress::Pending("held back: API Gateway deletes one API in 30 s for an account".to_owned()))
                 }
                 _ => Err(error),
             }

@@ -14,7 +14,7 @@ use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone, unseen};
 use crate::retries::SentOnce;
 use crate::tags::Tags;
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// A machine takes an address once it runs.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(5 * 60) };
@@ -75,10 +75,10 @@ impl ElasticIp {
         wait_until(call, &format!("giving the address {id} to {instance}"), PACE, || async {
             let request = self.clients.ec2.associate_address().allocation_id(id).instance_id(instance);
             match request.allow_reassociation(true).send().await.map_err(|e| classify("ec2:AssociateAddress", &e)) {
-                Ok(_) => Ok(Look::Ready(())),
+                Ok(_) => Ok(Progress::Ready(())),
                 // "The pending instance … is not in a valid state for this operation" (EC2 error codes).
                 Err(error) if error.code.as_deref() == Some("InvalidInstanceID") => {
-                    Ok(Look::Pending("the machine is not running yet".to_owned()))
+                    Ok(Progress::Pending("the machine is not running yet".to_owned()))
                 }
                 Err(error) => Err(error),
             }
@@ -176,9 +176,9 @@ impl Resource for ElasticIp {
         wait_until(call, &format!("releasing the address {id}"), PACE, || async {
             let sent = self.clients.ec2.release_address().allocation_id(id).send().await;
             match sent.map(drop).map_err(|error| classify("ec2:ReleaseAddress", &error)) {
-                Ok(()) => Ok(Look::Ready(())),
-                Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                Err(error) if error.code.as_deref() == Some("InvalidIPAddress.InUse") => Ok(Look::Held(error)),
+                Ok(()) => Ok(Progress::Ready(())),
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(Progress::Ready(())),
+                Err(error) if error.code.as_deref() == Some("InvalidIPAddress.InUse") => Ok(Progress::Held(error)),
                 Err(error) => Err(error),
             }
         })

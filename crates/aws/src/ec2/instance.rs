@@ -24,7 +24,7 @@ use super::{bring_tags, filter, from_sdk, owned, specification};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::Tags;
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// Running after 15 to 60 s; stopping and terminating can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(15 * 60) };
@@ -189,10 +189,10 @@ impl Instance {
         let call = Call::silent(Address::new(Self::INFO.kind, id));
         wait_until(&call, &format!("waiting for the root volume of {id}"), VOLUME_PACE, || async {
             let Some(found) = self.describe(id).await?.filter(|found| !is_leaving(found)) else {
-                return Ok(Look::Ready(None));
+                return Ok(Progress::Ready(None));
             };
             Ok(root_volume(&found)
-                .map_or(Look::Pending("without a root volume".to_owned()), |id| Look::Ready(Some(id))))
+                .map_or(Progress::Pending("without a root volume".to_owned()), |id| Progress::Ready(Some(id))))
         })
         .await
     }
@@ -200,17 +200,17 @@ impl Instance {
     async fn in_state(&self, call: &Call, id: &str, wanted: &InstanceStateName) -> Result<SdkInstance, CloudError> {
         wait_until(call, &format!("waiting for the machine {id} to be {wanted}"), PACE, || async {
             let Some(found) = self.describe(id).await? else {
-                return Ok(Look::Unseen);
+                return Ok(Progress::Unseen);
             };
             let state = found.state().and_then(|state| state.name()).cloned();
             Ok(match state {
-                Some(state) if state == *wanted => Look::Ready(found),
+                Some(state) if state == *wanted => Progress::Ready(found),
                 Some(state @ (InstanceStateName::Terminated | InstanceStateName::ShuttingDown)) => {
                     let why = found.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason given");
-                    Look::Failed(format!("it is {state}: {why}"))
+                    Progress::Failed(format!("it is {state}: {why}"))
                 }
-                Some(state) => Look::Pending(state.as_str().to_owned()),
-                None => Look::Pending("in no state yet".to_owned()),
+                Some(state) => Progress::Pending(state.as_str().to_owned()),
+                None => Progress::Pending("in no state yet".to_owned()),
             })
         })
         .await
@@ -332,7 +332,7 @@ impl Instance {
                 match request.send().await {
                     Ok(made) => {
                         let id = made.instances().first().and_then(|made| made.instance_id()).map(str::to_owned);
-                        id.map(Look::Ready).ok_or_else(|| incomplete("ec2:RunInstances", "instance id"))
+                        id.map(Progress::Ready).ok_or_else(|| incomplete("ec2:RunInstances", "instance id"))
                     }
                     Err(error) => {
                         let message = error.message().unwrap_or_default().to_owned();
@@ -389,10 +389,10 @@ fn condition(found: &SdkInstance) -> Option<String> {
 }
 
 /// A profile that was just made is unknown to EC2 for some seconds ("Invalid IAM Instance Profile name", or ARN).
-fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Look<T>, CloudError> {
+fn unless_profile_is_new<T>(sent: Result<T, (String, CloudError)>) -> Result<Progress<T>, CloudError> {
     match sent {
-        Ok(done) => Ok(Look::Ready(done)),
-        Err((message, error)) if message.contains("Invalid IAM Instance Profile") => Ok(Look::Early(error)),
+        Ok(done) => Ok(Progress::Ready(done)),
+        Err((message, error)) if message.contains("Invalid IAM Instance Profile") => Ok(Progress::Early(error)),
         Err((_, error)) => Err(error),
     }
 }
@@ -546,8 +546,8 @@ impl Resource for Instance {
         // Its interfaces hold the security groups until it is all over.
         wait_until(call, &format!("waiting for the machine {id} to be gone"), PACE, || async {
             Ok(match self.describe(id).await?.and_then(|found| found.state?.name) {
-                None | Some(InstanceStateName::Terminated) => Look::Ready(()),
-                Some(state) => Look::Pending(state.as_str().to_owned()),
+                None | Some(InstanceStateName::Terminated) => Progress::Ready(()),
+                Some(state) => Progress::Pending(state.as_str().to_owned()),
             })
         })
         .await

@@ -21,7 +21,7 @@ use crate::clients::Clients;
 use crate::delete::delete_once_free;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// The most values of a filter (EC2 API reference, `DescribeSecurityGroups`).
 const FILTER_VALUES: usize = 200;
@@ -386,7 +386,7 @@ impl Resource for SecurityGroup {
         // A group that was just made may not be known everywhere yet.
         let found = wait_until(call, &format!("waiting for the security group {id}"), CREATE_PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Unseen, Look::Ready))
+            Ok(found.map_or(Progress::Unseen, Progress::Ready))
         })
         .await?;
         let now = live(&found);

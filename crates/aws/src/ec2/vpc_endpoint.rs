@@ -18,7 +18,7 @@ use super::{bring_tags, filter, from_sdk, owned, specification};
 use crate::clients::Clients;
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// A gateway endpoint is there at once, but for what is eventually consistent.
 const PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(5 * 60) };
@@ -213,11 +213,11 @@ impl Resource for VpcEndpoint {
     async fn settle(&self, call: &Call, id: &str, new: &VpcEndpointInputs) -> Result<LiveEndpoint, CloudError> {
         let found = wait_until(call, &format!("waiting for the endpoint {id}"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Unseen,
+                None => Progress::Unseen,
                 Some(found) if found.state().is_some_and(|state| state.as_str().eq_ignore_ascii_case("pending")) => {
-                    Look::Pending("pending".to_owned())
+                    Progress::Pending("pending".to_owned())
                 }
-                Some(found) => Look::Ready(found),
+                Some(found) => Progress::Ready(found),
             })
         })
         .await?;
@@ -271,8 +271,8 @@ impl Resource for VpcEndpoint {
         }
         wait_until(call, &format!("waiting for the endpoint {id} to be gone"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Ready(()),
-                Some(_) => Look::Pending("deleting".to_owned()),
+                None => Progress::Ready(()),
+                Some(_) => Progress::Pending("deleting".to_owned()),
             })
         })
         .await

@@ -15,7 +15,7 @@ use super::{PACE, tag_list, tags_of};
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::tags::{self, Tags};
-use crate::wait::{Look, wait_until};
+use crate::wait::{Progress, wait_until};
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,15 +87,15 @@ impl InstanceProfile {
         wait_until(call, &what, PACE, || async {
             let request = self.clients.iam.add_role_to_instance_profile().instance_profile_name(name).role_name(role);
             match request.send().await {
-                Ok(_) => Ok(Look::Ready(())),
+                Ok(_) => Ok(Progress::Ready(())),
                 Err(error) => match classify("iam:AddRoleToInstanceProfile", &error) {
                     // Both were made a moment ago.
-                    early if early.kind == ErrorKind::NotFound => Ok(Look::Early(early)),
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
+                    early if early.kind == ErrorKind::NotFound => Ok(Progress::Early(early)),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Progress::Held(busy)),
                     // One role at most: the removal of the one before has not come through, or an earlier try has.
                     full if full.kind == ErrorKind::Quota => match self.read(name).await? {
-                        Some(live) if live.inputs.role == Input::Known(role.to_owned()) => Ok(Look::Ready(())),
-                        _ => Ok(Look::Held(full)),
+                        Some(live) if live.inputs.role == Input::Known(role.to_owned()) => Ok(Progress::Ready(())),
+                        _ => Ok(Progress::Held(full)),
                     },
                     error => Err(error),
                 },
@@ -175,8 +175,8 @@ impl Resource for InstanceProfile {
         let what = format!("waiting for the instance profile {id}");
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
-                Some(found) => Look::Ready(found),
-                None => Look::Unseen,
+                Some(found) => Progress::Ready(found),
+                None => Progress::Unseen,
             })
         })
         .await?;
@@ -222,16 +222,18 @@ impl Resource for InstanceProfile {
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let what = format!("deleting the instance profile {id}");
         wait_until(call, &what, PACE, || async {
-            let Some(live) = self.read(id).await? else { return Ok(Look::Ready(())) };
+            let Some(live) = self.read(id).await? else { return Ok(Progress::Ready(())) };
             let role = live.inputs.role.known()?;
             if !role.is_empty() {
                 self.remove_role(id, role).await?;
             }
             match self.clients.iam.delete_instance_profile().instance_profile_name(id).send().await {
-                Ok(_) => Ok(Look::Ready(())),
+                Ok(_) => Ok(Progress::Ready(())),
                 Err(error) => match classify("iam:DeleteInstanceProfile", &error) {
-                    gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    held if held.kind == ErrorKind::Blocked || held.kind == ErrorKind::Conflict => Ok(Look::Held(held)),
+                    gone if gone.kind == ErrorKind::NotFound => Ok(Progress::Ready(())),
+                    held if held.kind == ErrorKind::Blocked || held.kind == ErrorKind::Conflict => {
+                        Ok(Progress::Held(held))
+                    }
                     error => Err(error),
                 },
             }

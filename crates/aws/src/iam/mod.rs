@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::policy::normalise_policy;
 use crate::tags::Tags;
-use crate::wait::{Look, Pace};
+use crate::wait::{Pace, Progress};
 
 /// What is new is known everywhere within some fifteen seconds (field reports); two minutes is what other tools wait.
 const PACE: Pace = Pace { slowest: Duration::from_secs(3), limit: Duration::from_secs(2 * 60) };
@@ -48,12 +48,12 @@ fn tag_list(tags: &Tags) -> Result<Vec<Tag>, CloudError> {
 }
 
 /// A refused write, where it passes: somebody else is changing the same object, or IAM does not know yet what it names.
-fn passing<T>(refused: CloudError) -> Result<Look<T>, CloudError> {
+fn passing<T>(refused: CloudError) -> Result<Progress<T>, CloudError> {
     let new_principal = refused.code.as_deref() == Some("MalformedPolicyDocument")
         && refused.message.to_ascii_lowercase().contains("invalid principal");
     match refused.kind {
-        _ if new_principal => Ok(Look::Early(refused)),
-        ErrorKind::Conflict => Ok(Look::Held(refused)),
+        _ if new_principal => Ok(Progress::Early(refused)),
+        ErrorKind::Conflict => Ok(Progress::Held(refused)),
         _ => Err(refused),
     }
 }

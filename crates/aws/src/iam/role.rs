@@ -15,7 +15,7 @@ use crate::clients::Clients;
 use crate::delete::{Holder, delete_once_free};
 use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, wait_until};
+use crate::wait::{Progress, wait_until};
 
 /// What was taken from a role is known everywhere by then, most of the time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl Role {
         wait_until(call, &what, PACE, || async {
             let request = iam.update_assume_role_policy().role_name(name).policy_document(&document);
             match request.send().await.map_err(|error| classify("iam:UpdateAssumeRolePolicy", &error)) {
-                Ok(_) => Ok(Look::Ready(())),
+                Ok(_) => Ok(Progress::Ready(())),
                 Err(error) => passing(error),
             }
         })
@@ -188,7 +188,7 @@ impl Resource for Role {
             let request = request.assume_role_policy_document(&document).set_description(new.description.clone());
             let request = request.max_session_duration(new.max_session_seconds).set_tags(Some(tags.clone()));
             match request.send().await.map_err(|error| classify("iam:CreateRole", &error)) {
-                Ok(_) => Ok(Look::Ready(new.name.clone())),
+                Ok(_) => Ok(Progress::Ready(new.name.clone())),
                 Err(error) => passing(error),
             }
         })
@@ -204,8 +204,8 @@ impl Resource for Role {
         let what = format!("waiting for the role {id}");
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
-                Some(found) => Look::Ready(found),
-                None => Look::Unseen,
+                Some(found) => Progress::Ready(found),
+                None => Progress::Unseen,
             })
         })
         .await?;

@@ -14,7 +14,7 @@ use super::listing::roles;
 use super::{PACE, passing, read_policy};
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::wait::{Look, wait_until};
+use crate::wait::{Progress, wait_until};
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +57,9 @@ impl RolePolicy {
         wait_until(call, &what, PACE, || async {
             let request = self.clients.iam.put_role_policy().role_name(role).policy_name(&new.name);
             match request.policy_document(&document).send().await {
-                Ok(_) => Ok(Look::Ready(format!("{role}/{}", new.name))),
+                Ok(_) => Ok(Progress::Ready(format!("{role}/{}", new.name))),
                 Err(error) => match classify("iam:PutRolePolicy", &error) {
-                    early if early.kind == ErrorKind::NotFound => Ok(Look::Early(early)),
+                    early if early.kind == ErrorKind::NotFound => Ok(Progress::Early(early)),
                     error => passing(error),
                 },
             }
@@ -118,8 +118,8 @@ impl Resource for RolePolicy {
         let what = format!("waiting for the policy {id}");
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
-                Some(found) => Look::Ready(found),
-                None => Look::Unseen,
+                Some(found) => Progress::Ready(found),
+                None => Progress::Unseen,
             })
         })
         .await?;
@@ -187,10 +187,10 @@ impl Resource for RolePolicy {
         let what = format!("deleting the policy {id}");
         wait_until(call, &what, PACE, || async {
             match self.clients.iam.delete_role_policy().role_name(role).policy_name(name).send().await {
-                Ok(_) => Ok(Look::Ready(())),
+                Ok(_) => Ok(Progress::Ready(())),
                 Err(error) => match classify("iam:DeleteRolePolicy", &error) {
-                    gone if gone.kind == ErrorKind::NotFound => Ok(Look::Ready(())),
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
+                    gone if gone.kind == ErrorKind::NotFound => Ok(Progress::Ready(())),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Progress::Held(busy)),
                     error => Err(error),
                 },
             }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::{Clients, partition};
 use crate::error::classify;
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// Creating takes under a minute; a reshard of many shards takes several.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(30 * 60) };
@@ -120,13 +120,13 @@ impl Stream {
         let what = format!("waiting for the stream {name}");
         wait_until(call, &what, PACE, || async {
             Ok(match self.describe(name).await? {
-                Some(found) if found.stream_status == StreamStatus::Active => Look::Ready(found),
+                Some(found) if found.stream_status == StreamStatus::Active => Progress::Ready(found),
                 Some(found) if found.stream_status == StreamStatus::Deleting => {
-                    Look::Failed("somebody is deleting the stream".to_owned())
+                    Progress::Failed("somebody is deleting the stream".to_owned())
                 }
-                Some(found) => Look::Pending(found.stream_status.as_str().to_owned()),
+                Some(found) => Progress::Pending(found.stream_status.as_str().to_owned()),
                 // A stream that was just made may not be known everywhere yet.
-                None => Look::Unseen,
+                None => Progress::Unseen,
             })
         })
         .await
@@ -136,8 +136,8 @@ impl Stream {
         let what = format!("waiting for the stream {name} to be gone");
         wait_until(call, &what, PACE, || async {
             Ok(match self.describe(name).await? {
-                None => Look::Ready(()),
-                Some(found) => Look::Pending(found.stream_status.as_str().to_owned()),
+                None => Progress::Ready(()),
+                Some(found) => Progress::Pending(found.stream_status.as_str().to_owned()),
             })
         })
         .await

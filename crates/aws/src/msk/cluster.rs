@@ -23,7 +23,7 @@ use crate::delete::{Activity, delete_once_idle};
 use crate::ec2::network::{default_subnets, no_default_vpc};
 use crate::error::{classify, incomplete};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, once_name_is_free, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, wait_until};
 
 /// Usually 15 to 40 minutes; users report an hour and more (field).
 const PACE: Pace = Pace { slowest: Duration::from_secs(60), limit: Duration::from_secs(2 * 60 * 60) };
@@ -145,12 +145,14 @@ impl Cluster {
     async fn active(&self, call: &Call, arn: &str) -> Result<SdkCluster, CloudError> {
         wait_until(call, &format!("waiting for the cluster {arn}"), PACE, || async {
             Ok(match describe_cluster(&self.clients, arn).await? {
-                None => Look::Unseen,
+                None => Progress::Unseen,
                 Some(found) => match &found.state {
-                    Some(ClusterState::Active) => Look::Ready(found),
-                    Some(ClusterState::Failed) => Look::Failed(why_failed(&found)),
-                    Some(ClusterState::Deleting) => Look::Failed("somebody is deleting the cluster".to_owned()),
-                    state => Look::Pending(state.as_ref().map_or("in no state yet", ClusterState::as_str).to_owned()),
+                    Some(ClusterState::Active) => Progress::Ready(found),
+                    Some(ClusterState::Failed) => Progress::Failed(why_failed(&found)),
+                    Some(ClusterState::Deleting) => Progress::Failed("somebody is deleting the cluster".to_owned()),
+                    state => {
+                        Progress::Pending(state.as_ref().map_or("in no state yet", ClusterState::as_str).to_owned())
+                    }
                 },
             })
         })
@@ -160,10 +162,10 @@ impl Cluster {
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the cluster {arn} to be gone"), PACE, || async {
             Ok(match describe_cluster(&self.clients, arn).await? {
-                None => Look::Ready(()),
+                None => Progress::Ready(()),
                 Some(found) => match &found.state {
-                    Some(ClusterState::Failed) => Look::Failed(why_failed(&found)),
-                    state => Look::Pending(state.as_ref().map_or("in no state", ClusterState::as_str).to_owned()),
+                    Some(ClusterState::Failed) => Progress::Failed(why_failed(&found)),
+                    state => Progress::Pending(state.as_ref().map_or("in no state", ClusterState::as_str).to_owned()),
                 },
             })
         })
@@ -228,11 +230,11 @@ impl Cluster {
             let found = self.active(call, arn).await?;
             // An earlier try got through, and its answer was lost.
             if !families(&live::inputs(&found), new).contains(&family) {
-                return Ok(Look::Ready(None));
+                return Ok(Progress::Ready(None));
             }
             match Box::pin(send(&self.clients, family, &found, new)).await {
-                Ok(operation) => Ok(Look::Ready(Some(operation))),
-                Err(error) if error.kind == ErrorKind::Conflict || is_stale(&error) => Ok(Look::Held(error)),
+                Ok(operation) => Ok(Progress::Ready(Some(operation))),
+                Err(error) if error.kind == ErrorKind::Conflict => Ok(Progress::Held(error)),
                 Err(error) => Err(error),
             }
         })
@@ -241,12 +243,6 @@ impl Cluster {
         call.progress(what);
         completed(&self.clients, call, what, &operation).await
     }
-}
-
-/// Whether the cluster has another version than the request says. The model has no code for it.
-fn is_stale(error: &CloudError) -> bool {
-    let message = error.message.to_ascii_lowercase();
-    error.kind == ErrorKind::Invalid && (message.contains("currentversion") || message.contains("current version"))
 }
 
 /// In how many of `there` zones `brokers` go: each has equally many of them, and MSK wants two zones or three.

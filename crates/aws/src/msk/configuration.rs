@@ -16,7 +16,7 @@ use super::properties;
 use crate::clients::Clients;
 use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
-use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, through_conflicts, wait_until};
 
 /// A cluster that used it may hold it for some minutes after it is gone.
 const DELETE_PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(5 * 60) };
@@ -161,9 +161,9 @@ impl Configuration {
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the configuration {arn} to be gone"), DELETE_PACE, || async {
             Ok(match self.describe(arn).await?.and_then(|found| found.state) {
-                None => Look::Ready(()),
-                Some(ConfigurationState::DeleteFailed) => Look::Failed("deleting it failed".to_owned()),
-                Some(state) => Look::Pending(state.as_str().to_owned()),
+                None => Progress::Ready(()),
+                Some(ConfigurationState::DeleteFailed) => Progress::Failed("deleting it failed".to_owned()),
+                Some(state) => Progress::Pending(state.as_str().to_owned()),
             })
         })
         .await

@@ -8,7 +8,7 @@ use pinfra_engine::{Call, CloudError};
 
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// Rolling changes of large clusters have taken more than two hours (field).
 const PACE: Pace = Pace { slowest: Duration::from_secs(60), limit: Duration::from_secs(3 * 60 * 60) };
@@ -19,13 +19,13 @@ pub(super) async fn completed(clients: &Clients, call: &Call, what: &str, arn: &
         let answer = clients.kafka.describe_cluster_operation_v2().cluster_operation_arn(arn).send().await;
         let answer = unless_gone(answer.map_err(|error| classify("kafka:DescribeClusterOperationV2", &error)))?;
         let Some(found) = answer.and_then(|answer| answer.cluster_operation_info) else {
-            return Ok(Look::Unseen);
+            return Ok(Progress::Unseen);
         };
         Ok(match found.operation_state.as_deref() {
-            Some("UPDATE_COMPLETE") => Look::Ready(()),
-            Some("UPDATE_FAILED") => Look::Failed(failure(&found)),
+            Some("UPDATE_COMPLETE") => Progress::Ready(()),
+            Some("UPDATE_FAILED") => Progress::Failed(failure(&found)),
             // The model leaves the states open: what is unknown may still end well.
-            state => Look::Pending(progress(state.unwrap_or("PENDING"), &found)),
+            state => Progress::Pending(progress(state.unwrap_or("PENDING"), &found)),
         })
     })
     .await

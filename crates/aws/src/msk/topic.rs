@@ -23,7 +23,7 @@ use super::live::describe_cluster;
 use super::properties;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
-use crate::wait::{Look, Pace, once_name_is_free, through_conflicts, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, through_conflicts, wait_until};
 
 /// Changes are through within some seconds, and seen by the API within a minute (API reference, `ListTopics`).
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -94,14 +94,14 @@ impl Topic {
     async fn active(&self, call: &Call, cluster: &str, name: &str) -> Result<DescribeTopicOutput, CloudError> {
         wait_until(call, &format!("waiting for the topic {name}"), PACE, || async {
             Ok(match self.describe(cluster, name).await? {
-                Some(found) if found.status == Some(TopicState::Active) => Look::Ready(found),
+                Some(found) if found.status == Some(TopicState::Active) => Progress::Ready(found),
                 Some(found) if found.status == Some(TopicState::Deleting) => {
-                    Look::Failed("somebody is deleting the topic".to_owned())
+                    Progress::Failed("somebody is deleting the topic".to_owned())
                 }
                 Some(found) => {
-                    Look::Pending(found.status.map_or("in no state yet".to_owned(), |s| s.as_str().to_owned()))
+                    Progress::Pending(found.status.map_or("in no state yet".to_owned(), |s| s.as_str().to_owned()))
                 }
-                None => Look::Unseen,
+                None => Progress::Unseen,
             })
         })
         .await
@@ -110,8 +110,8 @@ impl Topic {
     async fn gone(&self, call: &Call, cluster: &str, name: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the topic {name} to be gone"), PACE, || async {
             Ok(match self.describe(cluster, name).await? {
-                None => Look::Ready(()),
-                Some(_) => Look::Pending("DELETING".to_owned()),
+                None => Progress::Ready(()),
+                Some(_) => Progress::Pending("DELETING".to_owned()),
             })
         })
         .await

@@ -9,7 +9,7 @@ use pinfra_engine::{Call, CloudError};
 
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// Five to ten minutes (field); a roll-back adds some.
 const PACE: Pace = Pace { slowest: Duration::from_secs(30), limit: Duration::from_secs(40 * 60) };
@@ -19,15 +19,15 @@ pub(super) async fn completed(clients: &Clients, call: &Call, what: &str, arn: &
     wait_until(call, what, PACE, || async {
         let answer = clients.kafkaconnect.describe_connector_operation().connector_operation_arn(arn).send().await;
         let answer = unless_gone(answer.map_err(|error| classify("kafkaconnect:DescribeConnectorOperation", &error)))?;
-        let Some(found) = answer else { return Ok(Look::Unseen) };
+        let Some(found) = answer else { return Ok(Progress::Unseen) };
         Ok(match &found.connector_operation_state {
-            Some(ConnectorOperationState::UpdateComplete) => Look::Ready(()),
+            Some(ConnectorOperationState::UpdateComplete) => Progress::Ready(()),
             Some(
                 ConnectorOperationState::UpdateFailed
                 | ConnectorOperationState::RollbackComplete
                 | ConnectorOperationState::RollbackFailed,
-            ) => Look::Failed(failure(&found)),
-            state => Look::Pending(progress(state.as_ref(), &found)),
+            ) => Progress::Failed(failure(&found)),
+            state => Progress::Pending(progress(state.as_ref(), &found)),
         })
     })
     .await

@@ -20,7 +20,7 @@ use crate::clients::{Clients, partition};
 use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, once_name_is_free, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, wait_until};
 
 /// Making one takes under two minutes (field); other tools wait ten.
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -97,8 +97,8 @@ impl Plugin {
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the plugin {arn} to be gone"), PACE, || async {
             Ok(match self.describe(arn).await? {
-                None => Look::Ready(()),
-                Some(found) => Look::Pending(state_of(found.custom_plugin_state.as_ref()).to_owned()),
+                None => Progress::Ready(()),
+                Some(found) => Progress::Pending(state_of(found.custom_plugin_state.as_ref()).to_owned()),
             })
         })
         .await
@@ -209,12 +209,12 @@ impl Resource for Plugin {
     async fn settle(&self, call: &Call, id: &str, new: &PluginInputs) -> Result<LivePlugin, CloudError> {
         let found = wait_until(call, &format!("waiting for the plugin {id}"), PACE, || async {
             Ok(match self.describe(id).await? {
-                None => Look::Unseen,
+                None => Progress::Unseen,
                 Some(found) => match found.custom_plugin_state.as_ref() {
-                    Some(CustomPluginState::Active) => Look::Ready(found),
-                    Some(CustomPluginState::Deleting) => Look::Failed("somebody is deleting the plugin".to_owned()),
-                    state if is_broken(state) => Look::Failed(told(state, found.state_description.as_ref())),
-                    state => Look::Pending(state_of(state).to_owned()),
+                    Some(CustomPluginState::Active) => Progress::Ready(found),
+                    Some(CustomPluginState::Deleting) => Progress::Failed("somebody is deleting the plugin".to_owned()),
+                    state if is_broken(state) => Progress::Failed(told(state, found.state_description.as_ref())),
+                    state => Progress::Pending(state_of(state).to_owned()),
                 },
             })
         })

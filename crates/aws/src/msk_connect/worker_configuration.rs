@@ -17,7 +17,7 @@ use crate::clients::Clients;
 use crate::delete::{delete_once_unused, unless_leaving};
 use crate::error::{classify, incomplete, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, once_name_is_free, wait_until};
+use crate::wait::{Pace, Progress, once_name_is_free, wait_until};
 
 /// A connector that used it may hold it for a while.
 const PACE: Pace = Pace { slowest: Duration::from_secs(10), limit: Duration::from_secs(10 * 60) };
@@ -86,8 +86,8 @@ impl WorkerConfiguration {
     async fn gone(&self, call: &Call, arn: &str) -> Result<(), CloudError> {
         wait_until(call, &format!("waiting for the worker configuration {arn} to be gone"), PACE, || async {
             Ok(match self.describe(arn).await? {
-                None => Look::Ready(()),
-                Some(_) => Look::Pending("DELETING".to_owned()),
+                None => Progress::Ready(()),
+                Some(_) => Progress::Pending("DELETING".to_owned()),
             })
         })
         .await
@@ -166,7 +166,7 @@ impl Resource for WorkerConfiguration {
     ) -> Result<LiveWorkerConfiguration, CloudError> {
         let found = wait_until(call, &format!("waiting for the worker configuration {id}"), PACE, || async {
             let found = self.describe(id).await?;
-            Ok(found.map_or(Look::Unseen, Look::Ready))
+            Ok(found.map_or(Progress::Unseen, Progress::Ready))
         })
         .await?;
         let now = self.live(found).await?;

@@ -18,7 +18,7 @@ use crate::delete::{Holder, delete_once_free};
 use crate::error::classify;
 use crate::policy::normalise_policy;
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// A bucket is there within seconds; one whose name was just given up can take minutes.
 const PACE: Pace = Pace { slowest: Duration::from_secs(5), limit: Duration::from_secs(5 * 60) };
@@ -349,9 +349,9 @@ impl Resource for Bucket {
                 CreateBucketConfiguration::builder().location_constraint(region).build()
             });
             match request.set_create_bucket_configuration(elsewhere).send().await {
-                Ok(_) => Ok(Look::Ready(new.name.clone())),
+                Ok(_) => Ok(Progress::Ready(new.name.clone())),
                 Err(error) => match classify("s3:CreateBucket", &error) {
-                    busy if busy.kind == ErrorKind::Conflict => Ok(Look::Held(busy)),
+                    busy if busy.kind == ErrorKind::Conflict => Ok(Progress::Held(busy)),
                     error => Err(error),
                 },
             }
@@ -368,8 +368,8 @@ impl Resource for Bucket {
         let what = format!("waiting for the bucket {id}");
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.settings(id).await? {
-                Some(found) => Look::Ready(found),
-                None => Look::Unseen,
+                Some(found) => Progress::Ready(found),
+                None => Progress::Unseen,
             })
         })
         .await?;

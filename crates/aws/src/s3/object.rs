@@ -22,7 +22,7 @@ use super::upload;
 use crate::clients::Clients;
 use crate::error::{classify, unless_gone};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// S3 shows an object as soon as it is written (S3 user guide, "Strong consistency"); a bucket that was made a moment
 /// ago may not be known everywhere.
@@ -172,8 +172,8 @@ impl Resource for Object {
         let what = format!("waiting for the object {id}");
         let found = wait_until(call, &what, PACE, || async {
             Ok(match self.read(id).await? {
-                Some(found) => Look::Ready(found),
-                None => Look::Unseen,
+                Some(found) => Progress::Ready(found),
+                None => Progress::Unseen,
             })
         })
         .await?;

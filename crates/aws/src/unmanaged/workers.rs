@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::{Known, text, unmanaged};
 use crate::clients::Clients;
-use crate::s3::listing::keys;
-use crate::worker::health::{Health, MANIFESTS, health};
+use crate::s3::listing::keys as keys_under;
+use crate::worker::health::{Health, health};
+use crate::worker::keys::{self, MANIFESTS};
 
 /// Bucket and machine.
 type Machine<'a> = (&'a str, &'a str);
@@ -62,8 +63,8 @@ async fn sick(
 async fn strangers(clients: &Clients, known: Known<'_>, bucket: &str) -> Result<Vec<Finding>, CloudError> {
     let Some((machine, ..)) = known.of_kind("ec2/instance").next() else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for key in keys(clients, bucket, MANIFESTS).await? {
-        let name = key.strip_prefix(MANIFESTS).and_then(|name| name.strip_suffix(".json")).unwrap_or(&key);
+    for key in keys_under(clients, bucket, MANIFESTS).await? {
+        let name = keys::worker(&key).unwrap_or(&key);
         if !known.has("worker/process", &format!("{bucket}/{name}")) {
             let detail = format!("the manifest `{key}` is not of this stack, and the machine runs what it says");
             found.push(unmanaged(machine, format!("{bucket}/{key}"), json!({ "manifest": key }), detail));

@@ -5,11 +5,9 @@ use std::time::{Duration, SystemTime};
 use pinfra_engine::{CloudError, ErrorKind};
 
 use super::heartbeat::{Heartbeat, Standing, standing};
+use super::keys;
 use crate::clients::Clients;
 use crate::error::classify;
-
-/// Where manifests lie in the lake bucket.
-pub(crate) const MANIFESTS: &str = "_pinfra/workers/";
 
 /// An agent says something every two seconds; this is seven times that, and more than clocks differ by that are set by NTP.
 const SILENT: Duration = Duration::from_secs(15);
@@ -38,7 +36,7 @@ impl Heard {
 
 /// What the agent of a machine says.
 pub(crate) async fn health(clients: &Clients, bucket: &str, instance: &str) -> Result<Health, CloudError> {
-    let key = format!("_pinfra/agents/{instance}/heartbeat.json");
+    let key = keys::heartbeat(instance);
     let answer = clients.s3.get_object().bucket(bucket).key(key).send().await;
     let answer = match answer.map_err(|error| classify("s3:GetObject", &error)) {
         Ok(answer) => answer,

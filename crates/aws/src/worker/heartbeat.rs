@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::wait::Look;
+use crate::wait::Progress;
 
 /// A worker that does not get well within this time will hardly do so later.
 pub(super) const FAILING: Duration = Duration::from_secs(60);
@@ -68,12 +68,12 @@ pub(super) fn standing(heartbeat: &Heartbeat, name: &str, manifest: &str) -> Sta
 }
 
 /// The same for who waits, when the worker has been failing for `failing`.
-pub(super) fn look(standing: Standing, failing: Duration) -> Look<()> {
+pub(super) fn look(standing: Standing, failing: Duration) -> Progress<()> {
     match standing {
-        Standing::Well => Look::Ready(()),
-        Standing::OnItsWay(how) => Look::Pending(how),
-        Standing::Failing(why) if failing < FAILING => Look::Pending(format!("failing: {why}")),
-        Standing::Failing(why) => Look::Failed(format!("it has been failing for {} s: {why}", FAILING.as_secs())),
+        Standing::Well => Progress::Ready(()),
+        Standing::OnItsWay(how) => Progress::Pending(how),
+        Standing::Failing(why) if failing < FAILING => Progress::Pending(format!("failing: {why}")),
+        Standing::Failing(why) => Progress::Failed(format!("it has been failing for {} s: {why}", FAILING.as_secs())),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn failing_is_waited_for_a_while() {
         let failing = || Standing::Failing("x".into());
-        assert!(matches!(look(failing(), Duration::from_secs(59)), Look::Pending(_)));
-        assert!(matches!(look(failing(), FAILING), Look::Failed(why) if why.ends_with(": x")));
+        assert!(matches!(look(failing(), Duration::from_secs(59)), Progress::Pending(_)));
+        assert!(matches!(look(failing(), FAILING), Progress::Failed(why) if why.ends_with(": x")));
     }
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod health;
 mod heartbeat;
+pub mod keys;
 pub mod process;

@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::heartbeat::{Heartbeat, Standing, look, standing};
+use super::keys;
 use crate::clients::Clients;
 use crate::error::classify;
 use crate::s3::label::{self, Label};
 use crate::s3::listing::{Stamp, unchanged};
 use crate::s3::object::{delete, object_tags};
 use crate::tags::{self, Tags};
-use crate::wait::{Look, Pace, wait_until};
+use crate::wait::{Pace, Progress, wait_until};
 
 /// The agent tells news at once.
 const PACE: Pace = Pace { slowest: Duration::from_millis(500), limit: Duration::from_secs(10 * 60) };
@@ -86,7 +87,7 @@ impl Process {
 
     async fn write(&self, new: &ProcessInputs) -> Result<(), CloudError> {
         let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
-        let request = self.clients.s3.put_object().bucket(bucket).key(manifest_key(&new.name));
+        let request = self.clients.s3.put_object().bucket(bucket).key(keys::manifest(&new.name));
         let Label { metadata, tagging } = label::label(&new.tags);
         let mut request = request.content_type("application/json").metadata(INSTANCE, instance).set_tagging(tagging);
         if let Some((name, tags)) = metadata {
@@ -115,7 +116,7 @@ impl Process {
 
     /// What the agent of a machine says; `None` when it has said nothing yet, or nothing that can be understood.
     async fn heartbeat(&self, bucket: &str, instance: &str) -> Result<Option<(Heartbeat, Content)>, CloudError> {
-        let Some(content) = self.object(bucket, &format!("_pinfra/agents/{instance}/heartbeat.json")).await? else {
+        let Some(content) = self.object(bucket, &keys::heartbeat(instance)).await? else {
             return Ok(None);
         };
         Ok(serde_json::from_slice(&content.body).ok().map(|heartbeat| (heartbeat, content)))
@@ -123,7 +124,7 @@ impl Process {
 
     /// The end of a worker's log, for who has to find out what is wrong with it.
     async fn last_lines(&self, bucket: &str, instance: &str, name: &str) -> String {
-        let log = self.object(bucket, &format!("_pinfra/agents/{instance}/logs/{name}.log")).await;
+        let log = self.object(bucket, &keys::log(instance, name)).await;
         let Ok(Some(log)) = log else { return String::new() };
         let text = String::from_utf8_lossy(&log.body);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -138,7 +139,7 @@ impl Process {
         let began = Instant::now();
         let waited = wait_until(call, &what, PACE, || async {
             let Some((heartbeat, _)) = self.heartbeat(bucket, instance).await? else {
-                return Ok(Look::Pending(silent(instance, began.elapsed())));
+                return Ok(Progress::Pending(silent(instance, began.elapsed())));
             };
             let standing = standing(&heartbeat, &new.name, manifest);
             let mut since = failing_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -252,7 +253,7 @@ impl Resource for Process {
 
     async fn read(&self, id: &str) -> Result<Option<Live<ProcessInputs, ProcessOutputs>>, CloudError> {
         let (bucket, name) = parts(id)?;
-        let key = manifest_key(name);
+        let key = keys::manifest(name);
         let stamp = |outputs: &ProcessOutputs| outputs.stamp.clone();
         if let Some(recorded) = unchanged::<Process>(&self.clients, bucket, &key, id, stamp).await? {
             return Ok(Some(recorded));
@@ -299,23 +300,22 @@ impl Resource for Process {
     fn id_in(global_name: &str) -> Option<String> {
         // `arn:aws:s3:::<bucket>/_pinfra/workers/<name>.json`
         let (bucket, key) = global_name.rsplit_once(":::")?.1.split_once('/')?;
-        let name = key.strip_prefix("_pinfra/workers/")?.strip_suffix(".json")?;
-        Some(format!("{bucket}/{name}"))
+        Some(format!("{bucket}/{}", keys::worker(key)?))
     }
 
     async fn delete(&self, call: &Call, id: &str) -> Result<(), CloudError> {
         let (bucket, name) = parts(id)?;
-        let key = manifest_key(name);
+        let key = keys::manifest(name);
         let Some(content) = self.object(bucket, &key).await? else { return Ok(()) };
         delete(&self.clients.s3, bucket, &key).await?;
         let what = format!("waiting until the worker {name} has ended");
         let ended = wait_until(call, &what, GOING, || async {
             let Some((heartbeat, written)) = self.heartbeat(bucket, &content.instance).await? else {
-                return Ok(Look::Ready(()));
+                return Ok(Progress::Ready(()));
             };
             let age = written.written.and_then(|at| at.elapsed().ok()).unwrap_or_default();
             let is_over = age > STALE || !heartbeat.workers.contains_key(name);
-            Ok(if is_over { Look::Ready(()) } else { Look::Pending("stopping".to_owned()) })
+            Ok(if is_over { Progress::Ready(()) } else { Progress::Pending("stopping".to_owned()) })
         });
         // Where it takes longer its machine is dead or slow. Either way it finds no manifest when it looks again.
         tokio::time::timeout(GOING.limit, ended).await.unwrap_or(Ok(()))
@@ -331,10 +331,6 @@ fn manifest(inputs: &ProcessInputs) -> Result<Vec<u8>, CloudError> {
 
 fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
-}
-
-fn manifest_key(name: &str) -> String {
-    format!("_pinfra/workers/{name}.json")
 }
 
 /// Bucket and name of an id.

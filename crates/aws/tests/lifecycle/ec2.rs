@@ -7,6 +7,7 @@ use pinfra_aws::ec2::instance::{Instance, InstanceInputs};
 use pinfra_aws::ec2::key_pair::{KeyPair, KeyPairInputs};
 use pinfra_aws::ec2::security_group::{Direction, Rule, SecurityGroup, SecurityGroupInputs};
 use pinfra_aws::ec2::vpc_endpoint::{VpcEndpoint, VpcEndpointInputs};
+use pinfra_aws::error::classify;
 use pinfra_aws::iam::instance_profile::InstanceProfile;
 use pinfra_aws::iam::role::Role;
 use pinfra_aws::tags::{Tags, ownership};
@@ -261,4 +262,16 @@ async fn an_endpoint_is_made_where_there_is_none_and_shared_where_there_is() {
     assert!(kind.read(&shared).await.unwrap().is_none());
     let own = kind.create(&call, &theirs).await.unwrap();
     deleted(&kind, &call, &own).await;
+}
+
+#[tokio::test]
+async fn a_zone_without_such_machines_is_asked_once() {
+    let cloud = cloud().await;
+    let Some((local, _)) = &cloud.local else { return };
+    local.faults().set("on ec2:RunInstances do refuse InsufficientInstanceCapacity status=500").unwrap();
+    let sent = cloud.clients.ec2.run_instances().image_id("ami-1").min_count(1).max_count(1).send().await;
+    let error = classify("ec2:RunInstances", &sent.unwrap_err());
+    assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Capacity, Some("InsufficientInstanceCapacity")));
+    assert!(error.hint.is_some_and(|hint| hint.contains("client.instance")));
+    assert_eq!(local.faults().rules()[0].fired, 1);
 }

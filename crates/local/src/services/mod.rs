@@ -10,6 +10,7 @@ pub mod iam;
 pub mod kafka;
 pub mod kafkaconnect;
 pub mod kinesis;
+mod pages;
 pub mod s3;
 pub mod ssm;
 pub mod sts;

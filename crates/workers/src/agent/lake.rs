@@ -10,12 +10,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde::de::DeserializeOwned;
 
 use crate::config::{AgentConfig, Heartbeat, Program};
+use crate::keys::{self, AGENT, MANIFESTS};
 use crate::log::chain;
 
-/// Where manifests lie.
-const MANIFESTS: &str = "_pinfra/workers/";
-/// Says which program the agents run as.
-const AGENT: &str = "_pinfra/agent.json";
 /// A manifest holds a worker's whole configuration, cleaning SQL included.
 pub(super) const MAX_MANIFEST: i64 = 4 << 20;
 /// More workers than one machine is meant for; without a limit, a mistake could make it start thousands.
@@ -86,7 +83,7 @@ impl Lake {
 
     /// The bytes of a manifest; `None` when it is gone.
     pub(super) async fn manifest(&self, name: &str) -> Result<Option<Vec<u8>>, LakeError> {
-        self.read(&format!("{MANIFESTS}{name}.json")).await
+        self.read(&keys::manifest(name)).await
     }
 
     /// What the agents are to run as, where somebody said it.
@@ -104,7 +101,7 @@ impl Lake {
 
     /// Tells how the agent is.
     pub(super) async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), LakeError> {
-        let key = format!("_pinfra/agents/{}/heartbeat.json", self.instance);
+        let key = keys::heartbeat(&self.instance);
         let body = serde_json::to_vec(heartbeat);
         // Text, numbers, times of this century and maps with text keys always have a JSON form.
         let body = body.expect("a heartbeat can be written as JSON");
@@ -115,7 +112,7 @@ impl Lake {
 
     /// Replaces the end of a worker's log, which begins `offset` bytes into all that it ever wrote.
     pub(super) async fn put_log(&self, worker: &str, tail: Vec<u8>, offset: u64) -> Result<(), LakeError> {
-        let key = format!("_pinfra/agents/{}/logs/{worker}.log", self.instance);
+        let key = keys::log(&self.instance, worker);
         let request = self.s3.put_object().bucket(&self.bucket).key(&key).metadata("offset", offset.to_string());
         let sent = request.content_type("text/plain; charset=utf-8").body(tail.into()).send().await;
         sent.map(drop).map_err(|error| failed("writing", &key, &error))

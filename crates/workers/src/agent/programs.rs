@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::folder::remove;
 use super::lake::{Lake, LakeError};
 use super::manifests::is_sha256;
 use crate::config::Program;
+use crate::hash::hash_of;
 use crate::log::{chain, say};
 
 /// A debug build of pinfra has some hundred megabytes; what unpacks to more than this is no program.
@@ -55,18 +56,6 @@ pub(super) async fn own() -> Result<Own, AgentError> {
     let hashed = tokio::task::spawn_blocking(move || hash_of(&read)).await;
     let hashed = hashed.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
     Ok(Own { sha256: hashed.map_err(AgentError::OwnProgram)?, path })
-}
-
-fn hash_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
 }
 
 /// The programs of one machine. Cheap to clone.

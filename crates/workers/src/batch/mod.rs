@@ -45,7 +45,7 @@ pub use cron::NotASchedule;
 pub(crate) use cron::Schedule;
 pub use error::BatchError;
 pub(crate) use schedule::keep_to_schedule;
-pub use schedule::{Clock, LAST_RUN, LastRun, Scheduled};
+pub use schedule::{Clock, LastRun, Scheduled};
 pub(crate) use watch::keep_counting;
 
 /// How often a table is begun again because others have changed it meanwhile.

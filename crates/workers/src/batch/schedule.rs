@@ -17,11 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::cron::Schedule;
 use super::{Counts, Options, Progress, clean};
 use crate::config::CleanedTable;
+use crate::keys::LAST_RUN;
 use crate::lake::Lake;
 use crate::log::{chain, say};
-
-/// The object of the lake bucket that says how the last run went: a [`LastRun`].
-pub const LAST_RUN: &str = "_pinfra/cleaning/last.json";
 
 /// How often the clock is looked at: it may be set, and machines sleep.
 const LOOK: Duration = Duration::from_millis(500);

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::error::TableError;
+use crate::keys;
 use crate::lake::Lake;
 
 /// An object that was not written for so long belongs to nobody. Three renewals fit in it.
@@ -48,7 +49,7 @@ struct Seen {
 
 impl Leases {
     pub(crate) fn new(lake: Lake, stream: &str, holder: &str) -> Leases {
-        let folder = Path::from(format!("_pinfra/leases/{stream}"));
+        let folder = Path::from(keys::leases(stream));
         Leases { lake, folder, holder: holder.to_owned(), seen: HashMap::new() }
     }
 

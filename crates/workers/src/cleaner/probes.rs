@@ -8,6 +8,7 @@ use object_store::path::Path;
 use time::OffsetDateTime;
 
 use crate::config::Arrival;
+use crate::keys;
 use crate::lake::Lake;
 use crate::report::Teller;
 
@@ -47,7 +48,7 @@ pub(crate) async fn announce(lake: Lake, table: String, probes: Vec<Probe>, comm
 }
 
 async fn say(lake: &Lake, arrival: Arrival, teller: &Teller) {
-    let path = Path::from(format!("_pinfra/probes/{}/{}.json", arrival.id, arrival.table));
+    let path = Path::from(keys::probe(&arrival.id, &arrival.table));
     let body = serde_json::to_vec(&arrival).expect("texts and times of this millennium have a JSON form");
     let mut pause = PAUSE;
     for _ in 0..ATTEMPTS {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use pinfra_workers::batch::{LAST_RUN, LastRun};
+use pinfra_workers::batch::LastRun;
 use pinfra_workers::cleaner;
 use pinfra_workers::config::CleanerConfig;
+use pinfra_workers::keys::LAST_RUN;
 use pinfra_workers::lake::Lake;
 use pinfra_workers::report::Teller;
 use time::OffsetDateTime;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::errors::bad_request;
+use crate::services::pages;
 use crate::wire::error::ApiError;
 
 /// "The maximum number of returned results per page. The default value is 25 and the maximum value is 500." (API
@@ -12,8 +13,8 @@ use crate::wire::error::ApiError;
 const DEFAULT: u64 = 25;
 const MOST: u64 = 500;
 
-/// The page of `items` that `input` asks for. Items come in the order of their keys, which must not repeat: the position is the last
-/// key of the page before, so that a page neither repeats nor skips while others delete.
+/// The page of `items` that `input` asks for, which come in the order of their keys. The position is the last key of the page
+/// before.
 pub(super) fn page(items: Vec<(String, Value)>, input: &Value) -> Result<Value, ApiError> {
     let limit = input["limit"].as_u64().filter(|limit| *limit > 0).unwrap_or(DEFAULT).min(MOST);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -21,15 +22,9 @@ pub(super) fn page(items: Vec<(String, Value)>, input: &Value) -> Result<Value, 
         None | Some("") => None,
         Some(position) => Some(read(position)?),
     };
-    let mut rest = items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after)).peekable();
-    let mut shown = Vec::new();
-    let mut last = String::new();
-    for (key, item) in rest.by_ref().take(limit) {
-        last = key;
-        shown.push(item);
-    }
-    let mut answer = json!({"items": shown});
-    if rest.peek().is_some() {
+    let page = pages::page(items, after.as_deref(), limit);
+    let mut answer = json!({"items": page.items});
+    if let Some(last) = page.next {
         answer["position"] = json!(URL_SAFE_NO_PAD.encode(last));
     }
     Ok(answer)

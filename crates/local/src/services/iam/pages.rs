@@ -5,13 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::errors;
+use crate::services::pages;
 use crate::wire::error::ApiError;
 
 /// What AWS answers where no `MaxItems` is given (API reference, each `List…` operation).
 const PAGE: usize = 100;
 
 /// One page of `items`, which are sorted by their keys, as the member `name` of an answer. A marker is the last key of
-/// the page before, so a page does not move when something is made or deleted meanwhile.
+/// the page before.
 pub(super) fn page(items: Vec<(String, Value)>, input: &Value, name: &str) -> Result<Value, ApiError> {
     let after = match input["Marker"].as_str() {
         None => None,
@@ -21,17 +22,11 @@ pub(super) fn page(items: Vec<(String, Value)>, input: &Value, name: &str) -> Re
         }
     };
     let size = input["MaxItems"].as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(PAGE);
-    let mut rest = items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after)).peekable();
-    let mut last = String::new();
-    let mut listed = Vec::new();
-    for (key, item) in rest.by_ref().take(size) {
-        last = key;
-        listed.push(item);
-    }
-    let mut answer = json!({"IsTruncated": rest.peek().is_some()});
-    if rest.peek().is_some() {
+    let page = pages::page(items, after.as_deref(), size);
+    let mut answer = json!({"IsTruncated": page.next.is_some()});
+    if let Some(last) = page.next {
         answer["Marker"] = json!(STANDARD.encode(last));
     }
-    answer[name] = Value::Array(listed);
+    answer[name] = Value::Array(page.items);
     Ok(answer)
 }
