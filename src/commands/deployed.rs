@@ -200,8 +200,9 @@ pub(super) async fn fetch(clients: &Clients, bucket: &str, key: &str) -> Result<
 /// What is recorded of the stack that `given` names, and where it lives.
 pub(super) fn recorded(context: &Context, given: Option<&str>) -> Result<(State, Place), Failure> {
     let chosen = choose(context, given)?;
-    chosen.state.and_then(|state| state.place.clone().map(|place| (state, place))).ok_or_else(|| {
-        Failure::new(format!("nothing of the stack `{}` is there", chosen.name)).hint("`pinfra up` makes it")
+    let there = chosen.state.filter(|state| !state.resources.is_empty());
+    there.and_then(|state| state.place.clone().map(|place| (state, place))).ok_or_else(|| {
+        Failure::new(format!("nothing of the stack `{}` is there", chosen.name)).hint("`pinfra up STACK.yaml` makes it")
     })
 }
 

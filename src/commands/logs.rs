@@ -29,7 +29,6 @@ pub(super) async fn run(context: &Context, worker: &str, given: Option<&str>, fo
     let known = deployed.workers.iter().any(|name| name == worker);
     let (Some(bucket), Some(instance), true) = (&deployed.bucket, &deployed.instance, known) else {
         let hint = match deployed.workers.as_slice() {
-            _ if state.resources.is_empty() => "nothing of it is there: `pinfra up STACK.yaml` makes it".to_owned(),
             [] => "it has no workers at all: `workers` in the stack file is where they are declared".to_owned(),
             names if known => format!("its machine is gone; with `pinfra up` {} run again", names.join(", ")),
             names => format!("its workers are {}", names.join(", ")),

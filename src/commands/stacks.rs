@@ -54,10 +54,10 @@ pub(super) fn choose(context: &Context, given: Option<&str>) -> Result<Chosen, F
 fn where_else() -> String {
     match files_here().as_slice() {
         [(file, _)] => format!(
-            "`pinfra up {file}` makes the stack of that file; if it is there and its state was lost, give the file: \
-             `pinfra down {file}`. Elsewhere, run this where it was made or use `--state`"
+            "`pinfra up {file}` makes the one of that file; if its state was lost, `pinfra down {file}` finds what is left. \
+             Elsewhere, run this where it was made or use `--state`"
         ),
-        _ => "`pinfra up STACK.yaml` makes one; if its state was lost, give its stack file: `pinfra down STACK.yaml`. \
+        _ => "`pinfra up STACK.yaml` makes one; if its state was lost, `pinfra down STACK.yaml` finds what is left. \
               Elsewhere, run this where it was made or use `--state`"
             .to_owned(),
     }

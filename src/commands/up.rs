@@ -76,12 +76,13 @@ async fn make(
     let recorded = store.state().place.as_ref() == Some(&place) && store.state().protected == plan.protected;
     if plan.is_empty() {
         let mut entries = plan.seen;
+        let renewed = if entries.is_empty() { "" } else { "; what was recorded otherwise is brought up to date" };
         if !recorded {
             entries.insert(0, Entry::Stack { place, protected: plan.protected });
         }
         store.append(entries)?;
         let state = store.close()?;
-        context.tell(&format!("no changes: {} as the stack file says", are(plan.unchanged)));
+        context.tell(&format!("no changes: {} as the stack file says{renewed}", are(plan.unchanged)));
         unless_interrupted(UNPROVED, Box::pin(prove(context, &clients, &state, asked))).await?;
         context.tell_requests(&clients)?;
         return Ok(());

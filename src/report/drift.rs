@@ -6,7 +6,7 @@ use pinfra_aws::catalog::KINDS;
 use pinfra_engine::{Address, Drift, Finding, OnChange, What};
 use serde_json::{Value, json};
 
-use super::value::{cut, inline, pair, plain};
+use super::value::{cut, inline, plain, stacked};
 use super::{Page, count, members};
 
 /// What was compared, and what came of it: all that reports are made of.
@@ -48,8 +48,8 @@ pub fn draw(report: &Report<'_>, page: Page) -> String {
         draw_resource(findings, page, &mut text);
     }
     text.push_str(&format!("\n{}\n", summary(report)));
-    for advice in advice(report) {
-        text.push_str(&format!("{advice}\n"));
+    for line in advice(report).iter().flat_map(|advice| wrapped(advice, page.columns)) {
+        text.push_str(&format!("{line}\n"));
     }
     text
 }
@@ -101,7 +101,7 @@ fn advice(report: &Report<'_>) -> Vec<String> {
     }
     if has(What::Unhealthy) {
         advice.push(format!(
-            "what is unhealthy: `pinfra plan {file}` tells what `up` would mend of it, `pinfra status` and `pinfra logs` more"
+            "what is unhealthy: `pinfra plan {file}` tells what `up` would mend of it, `pinfra status` more"
         ));
     }
     advice
@@ -193,8 +193,7 @@ fn draw_finding(finding: &Finding, width: usize, page: Page, text: &mut String) 
             } else if let Some(members) = members_of(finding, page) {
                 text.push_str(&format!("  {sign} {subject}\n{members}"));
             } else {
-                let room = page.room_after("      wanted ".len()).map(|room| 2 * room);
-                let (wanted, live) = pair(&wanted, &live, room);
+                let (wanted, live) = stacked(&wanted, &live, page.room_after("      wanted ".len()));
                 text.push_str(&format!("  {sign} {subject}\n      wanted {wanted}\n      live   {live}\n"));
             }
         }
@@ -363,7 +362,8 @@ pub(crate) mod tests {
         5 of 5 resources differ: 3 changed, 1 missing, 1 unmanaged, 1 unhealthy
         `pinfra up stacks/dev.yaml` puts back what is changed, makes what is missing and takes away what is unmanaged in the stack's own resources
         `pinfra drift stacks/dev.yaml --accept ADDRESS#FIELD` writes what is there into the stack file
-        what is unhealthy: `pinfra plan stacks/dev.yaml` tells what `up` would mend of it, `pinfra status` and `pinfra logs` more
+        what is unhealthy: `pinfra plan stacks/dev.yaml` tells what `up` would mend of it, `pinfra status`
+        more
         "#);
     }
 

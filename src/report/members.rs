@@ -29,8 +29,9 @@ pub(super) fn draw(before: &Value, after: &Value, indent: &str, page: Page) -> O
         match draw(was, is, &format!("{indent}{DEEPER}"), page) {
             Some(parts) => text.push_str(&parts),
             None => {
-                let of_field = page.room_after(indent.len() + DEEPER.len() + 2 * (field.len() + 3));
-                let (was, is) = pair(&inline(was), &inline(is), of_field.map(|room| 2 * room));
+                // Both on one line, with what stands before and between them.
+                let taken = indent.len() + DEEPER.len() + field.len() + 1 + " → ".chars().count();
+                let (was, is) = pair(&inline(was), &inline(is), page.room_after(taken));
                 text.push_str(&format!("{indent}{DEEPER}{field} {was} → {is}\n"));
             }
         }

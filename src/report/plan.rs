@@ -7,7 +7,7 @@ use pinfra_engine::diff::{Cause, FieldChange, Shown};
 use pinfra_engine::{Action, OnChange, Plan, Step};
 use serde_json::Value;
 
-use super::value::{cut, inline, pair};
+use super::value::{cut, inline, stacked};
 use super::{Page, count, duration, members};
 
 /// Where the fields of a step begin.
@@ -89,8 +89,8 @@ fn draw_change(change: &FieldChange, is_new: bool, width: usize, page: Page, tex
         None => {
             text.push_str(&format!("{INDENT}{}{why}\n", change.path));
             text.push_str(&members_of(change, page).unwrap_or_else(|| {
-                let room = page.room_after(INDENT.len() + 4).map(|room| 2 * room);
-                let (before, after) = pair(&shown(&change.before), &shown(&change.after), room);
+                let room = page.room_after(INDENT.len() + 4);
+                let (before, after) = stacked(&shown(&change.before), &shown(&change.after), room);
                 format!("{INDENT}  - {before}\n{INDENT}  + {after}\n")
             }));
         }

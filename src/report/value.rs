@@ -86,6 +86,12 @@ pub fn pair(before: &str, after: &str, room: Option<usize>) -> (String, String) 
     (cut(&before, Some(of_before)), cut(&after, Some(of_after)))
 }
 
+/// Two texts one below the other, each within `room` columns, and cut so that it is seen where they differ.
+pub fn stacked(before: &str, after: &str, room: Option<usize>) -> (String, String) {
+    let (before, after) = pair(before, after, room.map(|room| 2 * room));
+    (cut(&before, room), cut(&after, room))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -119,6 +125,12 @@ mod tests {
         let (before, after) = pair(&before, &after, Some(60));
         assert_eq!((before.as_str(), after.as_str()), ("…xxxxxxxxxxxxold", "…xxxxxxxxxxxxnew"));
         assert_eq!(pair("1", "2", Some(24)), ("1".to_owned(), "2".to_owned()));
+    }
+
+    #[test]
+    fn what_stands_below_another_never_takes_its_room() {
+        let (before, after) = stacked(&"x".repeat(100), "(none)", Some(40));
+        assert_eq!((before.chars().count(), after.as_str()), (40, "(none)"));
     }
 
     proptest! {

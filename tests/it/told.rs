@@ -92,7 +92,8 @@ async fn after_down_it_is_said_how_a_stack_is_made_and_what_still_runs() {
     assert!(sandbox.run(&["status", "pins.yaml"]).stdout.contains("`pinfra up pins.yaml` makes it"));
     assert!(sandbox.ok(&["down"]).stderr.contains("nothing to destroy"));
     let logs = sandbox.run(&["logs", "cleaner"]);
-    assert!(logs.stderr.contains("nothing of it is there: `pinfra up STACK.yaml` makes it"), "{}", logs.stderr);
+    assert!(logs.stderr.contains("nothing of the stack `pins` is there"), "{}", logs.stderr);
+    assert!(logs.stderr.contains("`pinfra up STACK.yaml` makes it"), "{}", logs.stderr);
 }
 
 #[tokio::test]

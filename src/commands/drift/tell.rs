@@ -9,7 +9,7 @@ use crate::report::drift::Report;
 use crate::report::{Failure, drift, junit, markdown, out, sarif};
 
 /// What is said where a report has no place.
-const CANNOT_WRITE: &str = "cannot write the report";
+const CANNOT_WRITE: &str = "cannot write the report to";
 
 /// Where reports go. There is always one.
 #[derive(Debug)]

@@ -118,7 +118,7 @@ pub(super) async fn connect_if_running(context: &Context, target: Target, region
             let folder = folder(context);
             let Some(server) = admin::running(&folder).await else {
                 return Err(Failure::new("the local cloud of this stack does not run")
-                    .hint("`pinfra local start` starts it, and what it held is there again"));
+                    .hint("`pinfra local start` and `pinfra up` start it, and what it held is there again"));
             };
             let credentials = process::credentials(&folder)?;
             Some(endpoint(&server, credentials))

@@ -32,8 +32,8 @@ pub(in crate::commands) struct Counts {
     pub(in crate::commands) duplicates: Option<u64>,
     /// Rows beyond the first of a key: versions of one and the same thing.
     pub(in crate::commands) versions: Option<u64>,
-    /// Whether topic or connector were made again since the first event, so that `in_kafka` and `in_s3` began anew and the
-    /// others did not.
+    /// Whether topic or connector were made again since the first event: `in_kafka` and `in_s3` begin anew with a topic, and the
+    /// others do not.
     pub(in crate::commands) remade: bool,
 }
 
@@ -86,9 +86,15 @@ impl Counts {
         ]
     }
 
+    /// Whether the counts of Kafka and of S3 leave out what was before a topic that was made again.
+    fn begin_anew(&self) -> bool {
+        let is_less = |one: Option<u64>, than: Option<u64>| one.zip(than).is_some_and(|(one, than)| one < than);
+        self.remade && (is_less(self.in_kafka, self.accepted) || is_less(self.in_s3, self.read))
+    }
+
     /// How many records are in S3 and were not cleaned yet.
     pub(in crate::commands) fn not_cleaned(&self) -> u64 {
-        self.in_s3.zip(self.read).filter(|_| !self.remade).map_or(0, |(stored, read)| stored.saturating_sub(read))
+        self.in_s3.zip(self.read).filter(|_| !self.begin_anew()).map_or(0, |(stored, read)| stored.saturating_sub(read))
     }
 }
 
@@ -96,10 +102,11 @@ impl Counts {
 pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
     let mut said = Said::default();
     let under_way = said.posted(counts.emitted, counts.accepted, counts.refused);
-    if counts.remade {
-        said.push("in Kafka and in S3 since topic or connector were made again".to_owned());
+    let anew = counts.begin_anew();
+    if anew {
+        said.push("in Kafka and in S3 since the topic was made again".to_owned());
     }
-    if let (Some(accepted), Some(in_kafka), false) = (counts.accepted, counts.in_kafka, counts.remade) {
+    if let (Some(accepted), Some(in_kafka), false) = (counts.accepted, counts.in_kafka, anew) {
         let unknown = counts.unknown.unwrap_or(0);
         if in_kafka < accepted {
             said.push(format!("{} accepted and not told in Kafka yet", accepted - in_kafka));
@@ -115,7 +122,7 @@ pub(in crate::commands) fn verdict(counts: &Counts) -> Verdict {
         said.push(format!("{} in Kafka and not flushed", in_kafka - in_s3));
     }
     match (counts.in_s3, counts.read) {
-        _ if counts.remade => {}
+        _ if anew => {}
         (Some(in_s3), Some(read)) if in_s3 > read => said.push(format!("{} in S3 and not cleaned", in_s3 - read)),
         // The connector says what it has stored a while after it was there to be cleaned.
         (Some(in_s3), Some(read)) if in_s3 < read => {
@@ -166,8 +173,15 @@ mod tests {
     fn a_topic_that_was_made_again_is_not_compared_with_what_was_before_it() {
         let counts = Counts { remade: true, ..counted([90, 90, 0, 0], [12, 9], [70, 70, 0, 0]) };
         let told = verdict(&counts);
-        let text = "in Kafka and in S3 since topic or connector were made again, 3 in Kafka and not flushed";
+        let text = "in Kafka and in S3 since the topic was made again, 3 in Kafka and not flushed";
         assert_eq!((told.adds_up, told.text.as_str(), counts.not_cleaned()), (true, text, 0));
+        // The connector alone: Kafka has all of them.
+        let counts = Counts { remade: true, ..counted([90, 90, 0, 0], [91, 90], [70, 70, 0, 0]) };
+        let told = verdict(&counts);
+        assert_eq!(
+            (told.text.as_str(), counts.not_cleaned()),
+            ("1 in Kafka of others, such as probes, 1 in Kafka and not flushed, 20 in S3 and not cleaned", 20)
+        );
     }
 
     #[test]

@@ -471,7 +471,7 @@ impl Resource for Instance {
     const CHANGING_OUTPUTS: &'static [&'static str] = &["public_ip", "started", "root_volume"];
     const IDLE: Option<Idle<InstanceInputs, InstanceOutputs>> = Some(|live| {
         let condition = live.outputs.condition.as_ref()?;
-        Some(format!("{condition}: it is started, and waited for until it runs"))
+        Some(format!("{condition}: it is started"))
     });
 
     type Inputs = InstanceInputs;
