@@ -373,7 +373,7 @@ fn process(
     node
 }
 
-/// Objects take ten tags (S3 user guide, "Categorizing your objects using tags"), and the stack's are on their bucket.
+/// Objects say whose they are, in their metadata, which has little room; the stack's tags are on their bucket.
 fn object_tags(stack: &Stack, address: &Address) -> Tags {
     ownership(&stack.name, address, &Tags::new())
 }

@@ -118,7 +118,7 @@ enum Fate {
     TakenAway,
     /// It is somebody else's, and the plan is refused.
     Refused,
-    /// Nothing.
+    /// Nothing; of what is unhealthy, the plan tells what `up` would mend.
     Left,
 }
 

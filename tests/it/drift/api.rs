@@ -32,6 +32,13 @@ fn around(world: &World) -> Vec<Change<'_>> {
     };
     let kept = std::sync::Arc::new(std::sync::Mutex::new((String::new(), String::new())));
     let [one, one_back, two, two_back, host, host_back, secret, secret_back] = std::array::from_fn(|_| kept.clone());
+    let [edited, edited_back] = std::array::from_fn(|_| kept.clone());
+    let keyed = move |required: &'static str| async move {
+        let all = gateway.get_resources().rest_api_id(api).limit(500).send().await.unwrap();
+        let streams = all.items().iter().find(|item| item.path() == Some("/streams")).and_then(|item| item.id.clone());
+        let update = gateway.update_method().rest_api_id(api).resource_id(streams.unwrap()).http_method("GET");
+        update.patch_operations(replace("/apiKeyRequired", required)).send().await.unwrap();
+    };
     let variable = move |name: &'static str| async move {
         let stage = gateway.get_stage().rest_api_id(api).stage_name(STAGE).send().await.unwrap();
         stage.variables.unwrap().remove(name).unwrap()
@@ -70,6 +77,29 @@ fn around(world: &World) -> Vec<Change<'_>> {
                 stage(replace("/deploymentId", &was)).await;
                 gateway.delete_deployment().rest_api_id(api).deployment_id(made).send().await.unwrap();
             },
+        ),
+        change(
+            "a method is edited and deployed, and put back in the API alone",
+            &["unmanaged api_gateway/deployment.api", "unhealthy api_gateway/stage.api#deployment"],
+            async move {
+                let was = served().await;
+                keyed("false").await;
+                let made = deploy().await;
+                stage(replace("/deploymentId", &made)).await;
+                keyed("true").await;
+                *edited.lock().unwrap() = (was, made);
+            },
+            async move {
+                let (was, made) = edited_back.lock().unwrap().clone();
+                stage(replace("/deploymentId", &was)).await;
+                gateway.delete_deployment().rest_api_id(api).deployment_id(made).send().await.unwrap();
+            },
+        ),
+        change(
+            "one method is throttled by itself",
+            &["unmanaged api_gateway/stage.api"],
+            stage(replace("/~1streams/GET/throttling/rateLimit", "1")),
+            stage(PatchOperation::builder().op(Op::Remove).path("/~1streams/GET").build()),
         ),
         change(
             "the stage leads to another gateway",

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use aws_sdk_ec2::primitives::Blob;
+use aws_sdk_ec2::types::{InstanceAttributeName, SecureBlobAttributeValue};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::world::{BUCKET, Change, World, change};
@@ -45,6 +49,18 @@ pub(super) fn changes(world: &World) -> Vec<Change<'_>> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the machine does not come to rest");
+    };
+    let rewritten = move |edit: fn(&str) -> String| async move {
+        let told = ec2.describe_instance_attribute().instance_id(&world.instance);
+        let was = told.attribute(InstanceAttributeName::UserData).send().await.unwrap().user_data.unwrap();
+        let was = String::from_utf8(STANDARD.decode(was.value.unwrap()).unwrap()).unwrap();
+        let data = SecureBlobAttributeValue::builder().value(Blob::new(edit(&was))).build();
+        ec2.stop_instances().instance_ids(&world.instance).send().await.unwrap();
+        state("stopped").await;
+        let modify = ec2.modify_instance_attribute().instance_id(&world.instance).user_data(data);
+        modify.send().await.unwrap();
+        ec2.start_instances().instance_ids(&world.instance).send().await.unwrap();
+        state("running").await;
     };
     vec![
         change(
@@ -117,6 +133,13 @@ pub(super) fn changes(world: &World) -> Vec<Change<'_>> {
                 ec2.start_instances().instance_ids(&world.instance).send().await.unwrap();
                 state("running").await;
             },
+        )
+        .slowly(),
+        change(
+            "the machine is told another script while it is stopped",
+            &["changed ec2/instance.client#user_data"],
+            rewritten(|script| format!("{script}# mine\n")),
+            rewritten(|script| script.trim_end_matches("# mine\n").to_owned()),
         )
         .slowly(),
     ]

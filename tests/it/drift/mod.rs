@@ -37,6 +37,13 @@ fn drift(sandbox: &Sandbox, stack: &str) -> (i32, Value) {
     (said.code, serde_json::from_str(last).unwrap())
 }
 
+/// What a drift asks of the cloud.
+fn requests(sandbox: &Sandbox) -> Value {
+    let said = sandbox.ok(&["drift", "stack.yaml", "--json", "--verbose"]).stdout;
+    let line = said.lines().find(|line| line.contains("\"event\":\"requests\""));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("{said}"))).unwrap()
+}
+
 fn found(drift: &Value) -> Vec<String> {
     drift["findings"].as_array().unwrap().iter().map(short).collect()
 }
@@ -93,6 +100,8 @@ async fn every_change_behind_its_back_is_told_and_nothing_else() {
     sandbox.ok(&["up", "stack.yaml"]);
     let (code, first) = drift(&sandbox, "stack.yaml");
     assert_eq!((code, found(&first)), (0, vec![]), "{first:#}");
+    let asked = requests(&sandbox);
+    assert!(asked["total"].as_u64().unwrap() <= 30, "what lists and records tell is not read: {asked:#}");
     let world = World::of(&sandbox).await;
     let mut changes: Vec<Change<'_>> = Vec::new();
     changes.extend(network::changes(&world));

@@ -23,7 +23,7 @@ use crate::tags::{self, Tags};
 use crate::wait::through_conflicts;
 
 /// The key of the settings of all methods.
-const ALL_METHODS: &str = "*/*";
+pub(crate) const ALL_METHODS: &str = "*/*";
 
 /// What a stack asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

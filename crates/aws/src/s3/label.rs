@@ -10,28 +10,14 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use crate::tags::Tags;
 
-/// The metadata that holds all tags.
-const LABEL: &str = "tags";
+/// The metadata that holds all tags. S3 takes 2 KB of metadata ("Working with object metadata", S3 user guide).
+pub(crate) const LABEL: &str = "tags";
 
-/// S3 takes 2 KB of metadata ("Working with object metadata", S3 user guide); the checksum and a machine's id need some.
-const LONGEST: usize = 1_800;
-
-/// What a request that writes an object says of its tags.
-pub(crate) struct Label {
-    /// The name and the value of a metadata, unless there is no room for it there.
-    pub(crate) metadata: Option<(&'static str, String)>,
-    /// The value of `x-amz-tagging`, where there is none.
-    pub(crate) tagging: Option<String>,
-}
-
-/// The label of an object with these tags.
-pub(crate) fn label(tags: &Tags) -> Label {
-    let text = query(tags);
-    if text.len() <= LONGEST {
-        Label { metadata: Some((LABEL, text)), tagging: None }
-    } else {
-        Label { metadata: None, tagging: Some(text) }
-    }
+/// Tags as metadata has them: a query string, since S3 takes ASCII there.
+pub(crate) fn label(tags: &Tags) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
+    pairs.join("&")
 }
 
 /// The tags that metadata holds; `None` where it has no label.
@@ -42,27 +28,17 @@ pub(crate) fn read(metadata: Option<&HashMap<String, String>>) -> Option<Tags> {
     Some(pairs.map(|(key, value)| (decoded(key), decoded(value))).collect())
 }
 
-/// Tags as the header of a request has them: a query string (S3 API reference, `x-amz-tagging`).
-fn query(tags: &Tags) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
-    pairs.join("&")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn tags_of_any_text_read_back_and_long_ones_are_object_tags() {
-        let tags = Tags::from(
-            [("pinfra:stack", "pins"), ("Team & co", "Dätä=1"), ("none", "")].map(|(k, v)| (k.into(), v.into())),
-        );
-        let (name, text) = label(&tags).metadata.unwrap();
+    fn tags_of_any_text_read_back() {
+        let tags = [("pinfra:stack", "pins"), ("Team & co", "Dätä=1"), ("none", "")];
+        let tags = Tags::from(tags.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let text = label(&tags);
         assert!(text.is_ascii());
-        assert_eq!(read(Some(&HashMap::from([(name.to_owned(), text)]))), Some(tags));
+        assert_eq!(read(Some(&HashMap::from([(LABEL.to_owned(), text)]))), Some(tags));
         assert_eq!(read(Some(&HashMap::from([("sha256".to_owned(), "ab".to_owned())]))), None);
-        let long = label(&Tags::from([("k".to_owned(), "v".repeat(LONGEST))]));
-        assert!(long.metadata.is_none() && long.tagging.is_some_and(|text| text.starts_with("k=vv")));
     }
 }

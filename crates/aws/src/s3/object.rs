@@ -16,7 +16,7 @@ use pinfra_engine::value::Input;
 use pinfra_engine::{Call, CloudError, ErrorKind, Field, Found, KindInfo, Live, OnChange, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::label::{self, Label};
+use super::label::{self, LABEL, label};
 use super::listing::{Stamp, unchanged};
 use super::upload;
 use crate::clients::Clients;
@@ -50,7 +50,7 @@ pub struct ObjectInputs {
     pub content: Option<String>,
     /// The content type.
     pub content_type: String,
-    /// The user's and pinfra's own, which the object's metadata holds ([`label`]).
+    /// Whose it is; the object's metadata holds them ([`mod@label`]).
     pub tags: Tags,
 }
 
@@ -85,15 +85,12 @@ impl Object {
     /// Writes metadata alone: S3 copies the object onto itself.
     async fn relabel(&self, new: &ObjectInputs) -> Result<(), CloudError> {
         let (bucket, key) = (bucket_of(new)?, new.key.as_str());
-        let Label { metadata, tagging } = label::label(&new.tags);
         let request = self.clients.s3.copy_object().bucket(bucket).key(key);
         let request = request.copy_source(format!("{bucket}/{}", utf8_percent_encode(key, IN_SOURCE)));
         let request = request.metadata_directive(MetadataDirective::Replace).metadata(SHA256, &new.sha256);
         let request = request.content_type(&new.content_type).checksum_algorithm(ChecksumAlgorithm::Sha256);
-        let mut request = request.tagging_directive(TaggingDirective::Replace).set_tagging(tagging);
-        if let Some((name, tags)) = metadata {
-            request = request.metadata(name, tags);
-        }
+        // The tags that an earlier version put on it are taken off.
+        let request = request.tagging_directive(TaggingDirective::Replace).metadata(LABEL, label(&new.tags));
         request.send().await.map(drop).map_err(|error| classify("s3:CopyObject", &error))
     }
 
@@ -133,11 +130,7 @@ impl Resource for Object {
             Field { name: "source", on_change: OnChange::Ignore, doc: "the file that has these bytes" },
             Field { name: "content", on_change: OnChange::Ignore, doc: "the bytes, where they are a short text" },
             Field { name: "content_type", on_change: OnChange::Update, doc: "the content type" },
-            Field {
-                name: "tags",
-                on_change: OnChange::Update,
-                doc: "the stack's tags and pinfra's own, in the object's metadata",
-            },
+            Field { name: "tags", on_change: OnChange::Update, doc: "whose it is, in the object's metadata" },
         ],
         outputs: &[
             ("bucket", "the bucket's name"),

@@ -14,7 +14,7 @@ use pinfra_engine::{CloudError, ErrorKind};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::label::{Label, label};
+use super::label::{LABEL, label};
 use super::object::SHA256;
 use crate::error::{classify, unless_gone};
 use crate::tags::Tags;
@@ -49,11 +49,7 @@ pub(super) async fn file(s3: &aws_sdk_s3::Client, target: &Target<'_>, path: &st
 /// Uploads in one request. S3 compares the checksum and keeps it.
 pub(super) async fn whole(s3: &aws_sdk_s3::Client, target: &Target<'_>, body: ByteStream) -> Result<(), CloudError> {
     let request = s3.put_object().bucket(target.bucket).key(target.key).content_type(target.content_type);
-    let Label { metadata, tagging } = label(target.tags);
-    let mut request = request.metadata(SHA256, target.sha256).set_tagging(tagging).body(body);
-    if let Some((name, tags)) = metadata {
-        request = request.metadata(name, tags);
-    }
+    let request = request.metadata(SHA256, target.sha256).metadata(LABEL, label(target.tags)).body(body);
     let sent = request.checksum_sha256(checksum(target)?).send().await;
     sent.map(drop).map_err(|error| {
         let error = classify("s3:PutObject", &error);
@@ -70,11 +66,7 @@ async fn in_parts(s3: &aws_sdk_s3::Client, target: &Target<'_>, path: &Path) -> 
     abort_earlier(s3, target).await?;
     let request = s3.create_multipart_upload().bucket(target.bucket).key(target.key);
     let request = request.content_type(target.content_type).metadata(SHA256, target.sha256);
-    let Label { metadata, tagging } = label(target.tags);
-    let mut request = request.set_tagging(tagging).checksum_algorithm(ChecksumAlgorithm::Sha256);
-    if let Some((name, tags)) = metadata {
-        request = request.metadata(name, tags);
-    }
+    let request = request.metadata(LABEL, label(target.tags)).checksum_algorithm(ChecksumAlgorithm::Sha256);
     let begun = request.send().await.map_err(|error| classify("s3:CreateMultipartUpload", &error))?;
     let upload = begun.upload_id().unwrap_or_default();
     let finished = match parts(s3, target, upload, path).await {

@@ -20,11 +20,14 @@ pub(super) async fn find(clients: &Clients, catalog: &Catalog, known: Known<'_>)
             None => Ok(Vec::new()),
         }
     };
-    let (by_tag, in_iam, in_msk) = futures::try_join!(
-        claims::by_tag(clients, catalog, known.stack),
-        iam::discover::claims(clients, known.stack),
-        in_msk,
-    )?;
+    let places = async {
+        futures::try_join!(
+            claims::by_tag(clients, catalog, known.stack),
+            iam::discover::claims(clients, known.stack),
+            in_msk,
+        )
+    };
+    let (by_tag, in_iam, in_msk) = Box::pin(places).await?;
     let unknown = by_tag.into_iter().chain(in_iam).chain(in_msk).filter(|claim| !is_known(known, claim));
     let found = try_join_all(unknown.map(|claim| async move { Ok(is_there(catalog, &claim).await?.then_some(claim)) }));
     let found: Vec<Option<Claim>> = found.await?;

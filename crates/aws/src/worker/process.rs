@@ -18,7 +18,7 @@ use super::heartbeat::{Heartbeat, Standing, look, standing};
 use super::keys;
 use crate::clients::Clients;
 use crate::error::classify;
-use crate::s3::label::{self, Label};
+use crate::s3::label::{self, LABEL, label};
 use crate::s3::listing::{Stamp, unchanged};
 use crate::s3::object::{delete, object_tags};
 use crate::tags::{self, Tags};
@@ -57,7 +57,7 @@ pub struct ProcessInputs {
     pub config: Value,
     /// The machine that it runs on.
     pub instance: Input<String>,
-    /// The user's and pinfra's own, in the metadata of the manifest.
+    /// Whose it is, in the metadata of the manifest.
     pub tags: Tags,
 }
 
@@ -88,11 +88,8 @@ impl Process {
     async fn write(&self, new: &ProcessInputs) -> Result<(), CloudError> {
         let (bucket, instance) = (new.bucket.known()?, new.instance.known()?);
         let request = self.clients.s3.put_object().bucket(bucket).key(keys::manifest(&new.name));
-        let Label { metadata, tagging } = label::label(&new.tags);
-        let mut request = request.content_type("application/json").metadata(INSTANCE, instance).set_tagging(tagging);
-        if let Some((name, tags)) = metadata {
-            request = request.metadata(name, tags);
-        }
+        let request = request.content_type("application/json").metadata(INSTANCE, instance);
+        let request = request.metadata(LABEL, label(&new.tags));
         let sent = request.body(ByteStream::from(manifest(new)?)).send().await;
         sent.map(drop).map_err(|error| classify("s3:PutObject", &error))
     }
@@ -206,11 +203,7 @@ impl Resource for Process {
                 doc: "what it is told; it is started again to read it",
             },
             Field { name: "instance", on_change: OnChange::Update, doc: "the machine that it runs on" },
-            Field {
-                name: "tags",
-                on_change: OnChange::Update,
-                doc: "the stack's tags and pinfra's own, in the manifest's metadata",
-            },
+            Field { name: "tags", on_change: OnChange::Update, doc: "whose it is, in the manifest's metadata" },
         ],
         outputs: &[
             ("name", "its name"),

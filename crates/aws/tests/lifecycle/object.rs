@@ -74,6 +74,30 @@ async fn an_object_lives_through_every_change() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_version_wrote_is_ours_by_its_object_tags() {
+    let cloud = cloud().await;
+    let (buckets, bucket_call, bucket) = bucket(&cloud, "earlier").await;
+    let (kind, call) = (Object::new(&cloud.clients), Call::silent(address()));
+    let wanted = inputs(&bucket, "ours");
+    let tags: Vec<String> = wanted.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let put = cloud.clients.s3.put_object().bucket(&bucket).key(&wanted.key).content_type(&wanted.content_type);
+    let put = put.metadata("sha256", &wanted.sha256).tagging(tags.join("&").replace(':', "%3A").replace('/', "%2F"));
+    put.body(b"ours".to_vec().into()).send().await.unwrap();
+    let found = kind.find(&wanted).await.unwrap().unwrap();
+    assert_eq!(found.owner, Owner::Ours);
+    let there = kind.read(&found.id).await.unwrap().unwrap();
+    assert_eq!(there.inputs, as_read(&wanted));
+    assert_eq!(there.outputs.stamp, None, "its tags change without a trace, so it is always read");
+    // Written again, it carries them where a list tells of every change.
+    let more = ObjectInputs { tags: [("team".to_owned(), "data".to_owned())].into(), ..wanted.clone() };
+    moved(&kind, &call, &found.id, &more).await;
+    assert!(kind.read(&found.id).await.unwrap().unwrap().outputs.stamp.is_some());
+    let left = cloud.clients.s3.get_object_tagging().bucket(&bucket).key(&wanted.key).send().await.unwrap();
+    assert_eq!(left.tag_set().len(), 0);
+    deleted(&buckets, &bucket_call, &bucket).await;
+}
+
+#[tokio::test]
 async fn what_somebody_else_wrote_into_an_object_is_seen() {
     let cloud = cloud().await;
     let (buckets, bucket_call, bucket) = bucket(&cloud, "edited").await;

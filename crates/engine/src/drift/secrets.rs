@@ -88,5 +88,10 @@ mod tests {
         assert_eq!((&revealed["name"], &revealed["tags"]["x"]), (&json!("a"), &json!("hunter3")));
         assert_eq!(differ, BTreeSet::from(["tags.x".to_owned()]));
         assert_eq!(look(&json!({"name": "a"})).1, secrets, "what is gone differs as well");
+        // What was not read again is known by its hash, which is that of what is asked for or is not.
+        assert_eq!(look(&recorded), (recorded.clone(), BTreeSet::new()));
+        assert_eq!(known(&recorded, Some(&asked), "", "salt"), asked);
+        assert_eq!(known(&recorded, Some(&recorded), "", "salt"), recorded);
+        assert_eq!(known(&recorded, Some(&other), "", "salt")["tags"], recorded["tags"]);
     }
 }

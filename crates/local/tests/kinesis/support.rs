@@ -144,6 +144,7 @@ pub(crate) async fn call(kinesis: &Kinesis, operation: &str, input: Value) -> Re
         principal: format!("arn:aws:iam::{ACCOUNT}:user/local"),
         access_key: "AKIALOCAL".to_owned(),
         request_id: "1".to_owned(),
+        fails: None,
     };
     kinesis.call(call, input).await
 }
