@@ -155,7 +155,7 @@ async fn a_role_that_was_made_again_is_drift_in_the_policies_that_name_it() {
 #[tokio::test]
 async fn what_is_new_is_waited_for_and_found_without_state() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { iam_propagation: Duration::from_millis(300), ..Settings::new(folder.path()) };
+    let settings = Settings { iam_propagation: Duration::from_secs(2), ..Settings::new(folder.path()) };
     let local = LocalCloud::start(settings).unwrap();
     let endpoint = pinfra_aws::clients::Endpoint {
         url: local.endpoint().to_owned(),
