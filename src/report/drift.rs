@@ -360,7 +360,8 @@ pub(crate) mod tests {
           ~ config.source  (a secret) → (another one)
 
         5 of 5 resources differ: 3 changed, 1 missing, 1 unmanaged, 1 unhealthy
-        `pinfra up stacks/dev.yaml` puts back what is changed, makes what is missing and takes away what is unmanaged in the stack's own resources
+        `pinfra up stacks/dev.yaml` puts back what is changed, makes what is missing and takes away what is
+        unmanaged in the stack's own resources
         `pinfra drift stacks/dev.yaml --accept ADDRESS#FIELD` writes what is there into the stack file
         what is unhealthy: `pinfra plan stacks/dev.yaml` tells what `up` would mend of it, `pinfra status`
         more
