@@ -23,6 +23,7 @@ fn call(operation: &str) -> Call {
         principal: "arn:aws:iam::000000000000:user/local".to_owned(),
         access_key: "AKIALOCAL".to_owned(),
         request_id: "1".to_owned(),
+        fails: None,
     }
 }
 

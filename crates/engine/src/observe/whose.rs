@@ -85,7 +85,7 @@ mod tests {
     use crate::testing::FakeCloud;
 
     /// What is seen under the address of a recorded object, which has such tags and such a mark.
-    fn seen(recorded: &Value, tags: Value, mark: &Value) -> Observation {
+    fn seen(recorded: &Value, tags: &Value, mark: &Value) -> Observation {
         let address = Address::new("fake/thing", "a");
         let outputs = json!({ "arn": recorded });
         let record = Record {
@@ -103,28 +103,28 @@ mod tests {
         unless_theirs(&FakeCloud::new().catalog(), &state, &address, seen)
     }
 
-    fn is_ours(recorded: &Value, tags: Value, mark: &Value) -> bool {
+    fn is_ours(recorded: &Value, tags: &Value, mark: &Value) -> bool {
         matches!(seen(recorded, tags, mark), Observation::Present { .. })
     }
 
     #[test]
     fn tags_say_whose_it_is() {
         let (same, other) = (&json!("1"), &json!("2"));
-        assert!(is_ours(same, json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.a"}), same));
-        assert!(is_ours(same, json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.a"}), other), "made again as ours");
-        assert!(!is_ours(same, json!({STACK_TAG: "other", ADDRESS_TAG: "fake/thing.a"}), same));
-        assert!(!is_ours(same, json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.b"}), same));
+        assert!(is_ours(same, &json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.a"}), same));
+        assert!(is_ours(same, &json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.a"}), other), "made again as ours");
+        assert!(!is_ours(same, &json!({STACK_TAG: "other", ADDRESS_TAG: "fake/thing.a"}), same));
+        assert!(!is_ours(same, &json!({STACK_TAG: "pins", ADDRESS_TAG: "fake/thing.b"}), same));
     }
 
     #[test]
     fn without_tags_its_mark_tells_it_from_one_that_was_made_again() {
         let (same, other, none) = (&json!("1"), &json!("2"), &Value::Null);
-        assert!(is_ours(same, json!({}), same), "tags that were taken off are drift");
-        assert!(is_ours(same, Value::Null, same));
-        assert!(is_ours(none, json!({}), other), "an older version recorded none");
-        assert!(!is_ours(same, json!({"team": "theirs"}), other));
-        assert!(!is_ours(same, json!({}), none), "it may not be asked for any more");
-        let Observation::Theirs { owner, .. } = seen(same, json!({}), other) else { panic!("it is ours") };
+        assert!(is_ours(same, &json!({}), same), "tags that were taken off are drift");
+        assert!(is_ours(same, &Value::Null, same));
+        assert!(is_ours(none, &json!({}), other), "an older version recorded none");
+        assert!(!is_ours(same, &json!({"team": "theirs"}), other));
+        assert!(!is_ours(same, &json!({}), none), "it may not be asked for any more");
+        let Observation::Theirs { owner, .. } = seen(same, &json!({}), other) else { panic!("it is ours") };
         assert_eq!(owner, "another one, made again by somebody else");
     }
 

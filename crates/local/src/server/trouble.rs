@@ -79,7 +79,7 @@ impl Trouble {
         let Answered { response, code } = answer(planned).await;
         match fate {
             Fate::Sent | Fate::SentThoughFailing(_) | Fate::SentAndKilled(_) => {
-                entry.answered(response.status().as_u16(), || code)
+                entry.answered(response.status().as_u16(), || code);
             }
             Fate::Lost | Fate::LostAndKilled(_) => {}
         }

@@ -3,11 +3,11 @@
 use s3s::dto::{
     Bucket, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput,
     GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput,
-    ListBucketsOutput, Owner, PublicAccessBlockConfiguration,
+    ListBucketsOutput, Owner, PublicAccessBlockConfiguration, Timestamp,
 };
 use s3s::{S3Error, S3Request, S3Result, s3_error};
+use time::OffsetDateTime;
 
-use super::conditions::timestamp;
 use super::index::Read;
 use super::records::{BucketRecord, Versioning};
 use super::{Cloud, OWNER_ID};
@@ -135,9 +135,15 @@ pub(super) async fn list(cloud: &Cloud, request: S3Request<ListBucketsInput>) ->
 fn listed(name: String, record: BucketRecord) -> Bucket {
     Bucket {
         bucket_region: Some(record.region),
-        creation_date: Some(timestamp(record.created_millis)),
+        creation_date: Some(to_the_millisecond(record.created_millis)),
         name: Some(name),
     }
+}
+
+/// S3 tells whole seconds. Here a bucket is made again sooner than that, and its date tells it from the one before.
+fn to_the_millisecond(millis: i64) -> Timestamp {
+    let nanos = i128::from(millis) * 1_000_000;
+    Timestamp::from(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
 }
 
 fn all_blocked() -> PublicAccessBlockConfiguration {
