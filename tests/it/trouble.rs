@@ -5,7 +5,7 @@
 //! class, with the table that `docs/reliability.md` has. Without it there is one round of all classes mixed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -320,8 +320,15 @@ fn go_rounds(todo: &Mutex<VecDeque<(usize, usize)>>, tried: &Mutex<Vec<Tried>>) 
         // A round that fails is a line of the table, and the others go on.
         let result = std::panic::catch_unwind(|| runtime.block_on(round(CLASSES[class].0, seed)));
         let result = result.map_err(|_| format!("{}, seed {seed}: see above", CLASSES[class].0));
-        tried.lock().unwrap().push((class, result));
+        let mut tried = tried.lock().unwrap();
+        tried.push((class, result));
+        // A whole run takes an hour: what is known of it can be looked at, also when it is ended.
+        std::fs::write(table_path(), table(&tried)).unwrap();
     }
+}
+
+fn table_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("trouble.md")
 }
 
 /// One line for each class that was tried.
