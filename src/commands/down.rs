@@ -59,7 +59,7 @@ pub(super) async fn run(context: &Context, given: Option<&str>, wished: Wished) 
 /// The stack of a file, whose damaged state is set aside. Without the file nobody would know where it lives.
 fn recover(context: &Context, file: &Path) -> Result<(Chosen, StateStore), Failure> {
     let file = stacks::load(file)?;
-    let store = stacks::recover(context, &file.name, "down")?;
+    let store = stacks::recover(context, &file, "down")?;
     let state = Some(store.state().clone());
     Ok((Chosen { name: file.name.value.clone(), file: Some(file), state }, store))
 }
@@ -120,7 +120,8 @@ async fn destroy(
     let (clients, catalog, plan) = unless_interrupted(plan::INTERRUPTED, Box::pin(looking)).await?;
     if plan.is_empty() {
         store.close()?;
-        context.tell("nothing to destroy");
+        let (account, region) = (&clients.account, &clients.region);
+        context.tell(&format!("nothing to destroy on `{}` in `{region}` (account {account})", target.name()));
         context.tell_requests(&clients)?;
         return Ok(());
     }

@@ -156,9 +156,23 @@ pub(super) fn load_to_make(path: &Path) -> Result<Stack, Failure> {
     if problems.is_empty() { Ok(stack) } else { Err(Failure::Problems(problems)) }
 }
 
-/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew.
-pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<StateStore, Failure> {
+/// Takes the stack's lock and opens its state. One that is damaged is set aside and begun anew, unless it says that the stack
+/// lives elsewhere: there nothing of it would be found.
+pub(super) fn recover(context: &Context, stack: &Stack, command: &str) -> Result<StateStore, Failure> {
+    let name = &*stack.name;
     let lock = lock(context, name, command)?;
+    if let Some(was) = StateStore::damaged_place(&*context.home()?.shelf(name), name)? {
+        let (target, region) = (target(context, stack).name(), &stack.region.value);
+        if was.target != target || was.region != *region {
+            let Place { target: was_target, region: was_region, account } = was;
+            let message = format!(
+                "what is left of the state says that the stack `{name}` lives on `{was_target}` in `{was_region}` (account {account}), and \
+                 this would look for it on `{target}` in `{region}`"
+            );
+            let hint = format!("add `--target {was_target}`, and give the stack file that names `{was_region}`");
+            return Err(Failure::new(message).hint(hint));
+        }
+    }
     let (store, recovered) = StateStore::recover(lock, name)?;
     let Some(Recovered { damage, set_aside, kept_lineage }) = recovered else {
         context.tell("the state is whole: there is nothing to recover");
@@ -170,7 +184,7 @@ pub(super) fn recover(context: &Context, name: &str, command: &str) -> Result<St
         context.result("", "recovering", value)?;
     }
     let files = set_aside.join("`, `");
-    context.tell(&format!("damaged state: {why}\nset aside as `{files}`; what the cloud holds is recorded anew"));
+    context.tell(&format!("damaged state: {why}\nset aside as `{files}`; what the cloud holds is looked for anew"));
     Ok(store)
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use pinfra_engine::Plan;
-use pinfra_engine::state::{State, Status};
+use pinfra_engine::state::State;
 
 use super::context::Context;
 
@@ -22,7 +22,7 @@ pub(super) async fn look_again(context: &Context, state: &State, plan: &Plan, lo
     if plan.unseen.is_empty() {
         return false;
     }
-    let is_named = |address| state.resources.get(address).is_some_and(|record| record.status == Status::Named);
+    let is_named = |address| state.resources.get(address).is_some_and(|record| record.id.is_some());
     let most = if plan.unseen.iter().any(is_named) { PAUSES.len() } else { WITHOUT_A_NAME };
     let Some(pause) = PAUSES[..most].get(looked) else { return false };
     if looked == 0 {

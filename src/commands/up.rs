@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, file: &Path, wished: Wished<'_>) -> R
     let saved = wished.plan.map(saved::read).transpose()?;
     let stack = stacks::load_to_make(file)?;
     let store = match wished.recover {
-        true => stacks::recover(context, &stack.name, "up")?,
+        true => stacks::recover(context, &stack, "up")?,
         false => stacks::open(context, &stack.name, "up")?,
     };
     let (target, region) = stacks::place(context, &stack, Some(store.state()))?;

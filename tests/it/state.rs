@@ -126,6 +126,21 @@ async fn a_stack_whose_state_is_damaged_is_taken_down_by_its_file() {
     assert_eq!(sandbox.streams().await, [""; 0]);
 }
 
+#[tokio::test]
+async fn a_damaged_state_that_says_that_its_stack_lives_elsewhere_is_not_looked_for_here() {
+    let sandbox = made();
+    edit(&sandbox, "state.json", |text| text.replace("\"us-east-1\"", "\"eu-west-1\""));
+    for command in [["down", "streams.yaml", "--recover"], ["up", "streams.yaml", "--recover"]] {
+        let refused = sandbox.run(&command);
+        assert_eq!(refused.code, 1, "{command:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("lives on `local` in `eu-west-1`"), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("set aside"), "{}", refused.stderr);
+    }
+    assert_eq!(sandbox.streams().await.len(), 3);
+    edit(&sandbox, "state.json", |text| text.replace("\"eu-west-1\"", "\"us-east-1\""));
+    sandbox.ok(PLAN);
+}
+
 #[test]
 fn the_state_of_another_stack_and_of_a_newer_program_are_named() {
     let sandbox = made();

@@ -48,17 +48,23 @@ pub type Unreadable = Vec<(Address, CloudError)>;
 pub async fn observe(graph: &Graph, state: &State, catalog: &Catalog) -> Result<Observed, Unreadable> {
     let mut refresh =
         Refresh { catalog, state, asked: BTreeMap::new(), observed: Observed::new(), unreadable: Vec::new() };
+    let mut later: BTreeMap<&Address, &Node> = BTreeMap::new();
     for (address, record) in &state.resources {
         match &record.id {
             Some(id) => refresh.read(address, id),
             // An interrupted create asked for what is recorded, whatever the stack file says now.
             None => {
-                let desired = graph.get(address).map(|node| &node.inputs);
-                refresh.find(address, with_secrets_of(&record.inputs, desired));
+                let node = graph.get(address);
+                let inputs = with_secrets_of(&record.inputs, node.map(|node| &node.inputs));
+                match node {
+                    _ if refresh.can_find(address, &inputs) => refresh.find(address, inputs),
+                    // It was recorded by a version that had other inputs: its name or tags are those that are asked for.
+                    Some(node) => drop(later.insert(address, node)),
+                    None => refresh.is_absent(address),
+                }
             }
         }
     }
-    let mut later: BTreeMap<&Address, &Node> = BTreeMap::new();
     for node in graph.nodes().filter(|node| !state.resources.contains_key(&node.address)) {
         if references(&node.inputs).is_empty() {
             refresh.find(&node.address, node.inputs.clone());
@@ -109,6 +115,11 @@ impl Refresh<'_> {
     fn find(&mut self, address: &Address, inputs: Value) {
         let asked = self.asked.entry(address.kind().to_owned()).or_default();
         asked.by_inputs.push((address.clone(), inputs));
+    }
+
+    /// What can be looked for neither by an id nor by inputs, is found by its tags or not at all.
+    fn is_absent(&mut self, address: &Address) {
+        self.observed.insert(address.clone(), Observation::Absent);
     }
 
     /// Whether recorded inputs are enough to look for an object by.

@@ -78,7 +78,7 @@ async fn make(kind: &dyn Kind, call: &Call, step: &Step, inputs: &Value, naming:
                     Err(refused) if early && refused.kind == ErrorKind::Permission => refused,
                     finished => return finished,
                 };
-                if (made_before && !call.is_early()) || !is_beyond_update(kind, &id, inputs).await {
+                if (made_before && !call.is_early()) || !is_beyond_update(kind, &id, inputs).await? {
                     return Err(refused);
                 }
                 // It began before what it may do was known everywhere, and has given up for good.
@@ -91,7 +91,7 @@ async fn make(kind: &dyn Kind, call: &Call, step: &Step, inputs: &Value, naming:
             Err(refused) => refused,
         };
         // Before it is sent again: an answer that was lost may have left what is asked for.
-        match left_behind(kind, call, step, inputs, refused.kind).await? {
+        match left_behind(kind, call, step, inputs, &refused).await? {
             Some(Found { id, owner: Owner::Ours }) => {
                 naming.named(&id).await?;
                 return take_over(kind, call, &id, inputs, refused).await;
@@ -104,29 +104,35 @@ async fn make(kind: &dyn Kind, call: &Call, step: &Step, inputs: &Value, naming:
     }
 }
 
-/// What has the name or the tags of what could not be made: left by an answer that was lost, or somebody else's.
+/// What has the name or the tags of what could not be made: left by an answer that was lost, or somebody else's. Ends with
+/// `refused` where nobody knows, and the cloud would make another one.
 async fn left_behind(
     kind: &dyn Kind,
     call: &Call,
     step: &Step,
     inputs: &Value,
-    refused: ErrorKind,
+    refused: &CloudError,
 ) -> Result<Option<Found>, CloudError> {
-    let looks: &[Duration] = match refused {
+    let looks: &[Duration] = match refused.kind {
         ErrorKind::AlreadyExists => &[Duration::ZERO],
         refused if refused.is_ambiguous() => &LOOKS,
         _ => &[],
     };
+    let mut answered = looks.is_empty();
     for pause in looks {
         call.pause(*pause).await?;
         let found = kind.find_many(std::slice::from_ref(inputs)).await.pop();
-        // What cannot be looked for now is looked for again after the next try.
-        let Some(Ok(Some(found))) = found else { continue };
-        if step.id.as_ref() != Some(&found.id) {
-            return Ok(Some(found));
+        let Some(Ok(found)) = found else { continue };
+        answered = true;
+        match found {
+            Some(found) if step.id.as_ref() != Some(&found.id) => return Ok(Some(found)),
+            _ => {}
         }
     }
-    Ok(None)
+    if answered || kind.is_known_again() {
+        return Ok(None);
+    }
+    Err(refused.clone().with_hint("it may have been made all the same: the next run looks for it"))
 }
 
 /// Goes on with an object of ours that is there already.
@@ -137,8 +143,7 @@ async fn take_over(
     inputs: &Value,
     refused: CloudError,
 ) -> Result<Value, CloudError> {
-    let live = kind.read_many(&[id.to_owned()]).await.pop();
-    let Some(Ok(Some(live))) = live else { return Err(refused) };
+    let Some(live) = live(kind, id).await? else { return Err(refused) };
     let old = kind.comparable(&live, inputs, None).unwrap_or_else(|| live.inputs.clone());
     if must_be_replaced(kind, &old, inputs) || kind.beyond_update(&live, inputs).is_some() {
         return Err(refused.with_hint("it is half-made and cannot be changed: the next run replaces it"));
@@ -147,9 +152,17 @@ async fn take_over(
 }
 
 /// Whether only another object can be what is asked for.
-async fn is_beyond_update(kind: &dyn Kind, id: &str, inputs: &Value) -> bool {
-    let live = kind.read_many(&[id.to_owned()]).await.pop();
-    matches!(live, Some(Ok(Some(live))) if kind.beyond_update(&live, inputs).is_some())
+async fn is_beyond_update(kind: &dyn Kind, id: &str, inputs: &Value) -> Result<bool, CloudError> {
+    Ok(live(kind, id).await?.is_some_and(|live| kind.beyond_update(&live, inputs).is_some()))
+}
+
+/// The object, where it can be read. What ends the run, and is no failure of this object, is passed on.
+async fn live(kind: &dyn Kind, id: &str) -> Result<Option<LiveValue>, CloudError> {
+    match kind.read_many(&[id.to_owned()]).await.pop() {
+        Some(Ok(live)) => Ok(live),
+        Some(Err(error)) if matches!(error.kind, ErrorKind::Parked | ErrorKind::Credentials) => Err(error),
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 /// Whether no update leads from `old` to `new`.

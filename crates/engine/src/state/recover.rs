@@ -7,7 +7,7 @@ use time::macros::format_description;
 use super::shelf::{Document, Shelf, ShelfError, When};
 use super::snapshot::BadSnapshot;
 use super::store::{JOURNAL, SNAPSHOT, StateError, load};
-use super::{Lock, State, StateStore};
+use super::{Lock, Place, State, StateStore};
 
 /// What was done about damaged state.
 #[derive(Debug)]
@@ -22,6 +22,17 @@ pub struct Recovered {
 }
 
 impl StateStore {
+    /// Where a damaged state says that its stack lives, as far as that can be read; `None` where the state is whole.
+    pub fn damaged_place(shelf: &dyn Shelf, stack: &str) -> Result<Option<Place>, StateError> {
+        match load(shelf, stack) {
+            Err(StateError::Snapshot { source: BadSnapshot::OtherStack { .. }, .. }) | Ok(_) => Ok(None),
+            Err(error) if error.is_damage() => {
+                Ok(Salvaged::of(shelf.read(SNAPSHOT)?.as_ref(), shelf.read(JOURNAL)?.as_ref()).place)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the state of `stack` as [`StateStore::open`] does. One that is damaged is set aside and begun anew; the second
     /// value says so.
     pub fn recover(lock: Lock, stack: &str) -> Result<(StateStore, Option<Recovered>), StateError> {
@@ -44,6 +55,7 @@ impl StateStore {
         let kept_lineage = salvaged.lineage.is_some();
         let lineage = salvaged.lineage.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let mut state = State::new(stack, lineage);
+        state.place = salvaged.place;
         state.serial = salvaged.serial;
         state.token = salvaged.token;
         // Client tokens are made of lineage and step, and what the cloud was told under one must never come again for
@@ -80,6 +92,7 @@ struct Salvaged {
     lineage: Option<String>,
     serial: u64,
     token: u64,
+    place: Option<Place>,
 }
 
 impl Salvaged {
@@ -95,8 +108,18 @@ impl Salvaged {
             // Anything shorter was cut off, and anything else was not made by us.
             uuid::Uuid::try_parse(lineage).ok().map(|_| lineage.to_owned())
         });
-        Salvaged { lineage, serial: highest("serial"), token: highest("token") }
+        let place = texts.iter().find_map(|text| place(text));
+        Salvaged { lineage, serial: highest("serial"), token: highest("token"), place }
     }
+}
+
+/// Where a text that need not be whole says that the stack lives.
+fn place(text: &str) -> Option<Place> {
+    let (_, from) = text.split_once("\"place\"")?;
+    let from = from.trim_start().strip_prefix(':')?.trim_start().strip_prefix('{')?;
+    let from = &from[..=from.find('}')?];
+    let value = |name| Some(first(from, name)?.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    Some(Place { target: value("target")?, region: value("region")?, account: value("account")? })
 }
 
 /// The first value of the field in a text that need not be whole. These fields come before any that hold people's values.
@@ -109,6 +132,7 @@ fn first<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
@@ -128,6 +152,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for step in 1..4 {
             let mut store = StateStore::open(lock(folder.path()), "s").unwrap();
+            let [target, region, account] = ["aws", "eu-west-1", "123456789012"].map(str::to_owned);
+            let place = Place { target, region, account };
+            store.append(vec![Entry::Stack { place, protected: BTreeSet::new() }]).unwrap();
             let address = Address::new("test/thing", format!("n{step}"));
             let inputs = json!({ "lineage": "mine", "serial": 77 });
             let begin = Entry::Begin { step, address, action: Action::Create, id: None, inputs, needs: vec![] };
@@ -172,6 +199,7 @@ mod tests {
             assert_eq!(fs::read(aside).unwrap(), damaged);
             let state = store.state();
             assert_eq!((&state.lineage, state.resources.len()), (&before.lineage, 0));
+            assert_eq!(state.place, before.place, "{name}");
             assert!(state.next_step > before.next_step && state.serial > before.serial && state.token > before.token);
             let expected = store.close().unwrap();
             assert_eq!(StateStore::load(&FolderShelf::new(folder.path()), "s").unwrap(), Some(expected));

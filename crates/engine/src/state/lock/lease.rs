@@ -135,7 +135,7 @@ impl Lease {
         self.put(&mut mine, renewed)
     }
 
-    /// Makes its token higher than `token`.
+    /// Makes its token higher than `token`. Where that cannot be written, nothing may be done under it.
     pub(super) fn outrank(&self, token: u64) -> Result<(), Lost> {
         let mut mine = self.mine();
         if mine.holder.token > token {
@@ -143,7 +143,8 @@ impl Lease {
         }
         let mut higher = mine.holder.renewed(self.pace.lease, &*self.clock);
         higher.token = token + 1;
-        self.put(&mut mine, higher)
+        self.put(&mut mine, higher)?;
+        if mine.holder.token > token { Ok(()) } else { Err(Lost) }
     }
 
     fn put(&self, mine: &mut Mine, next: Holder) -> Result<(), Lost> {
