@@ -241,8 +241,9 @@ async fn account(config: &SdkConfig, connection: &Connection, meter: &Meter) -> 
 /// Who the caller is: the account.
 async fn first_look(config: &SdkConfig, connection: &Connection, meter: &Meter) -> Result<String, CloudError> {
     look_around(config, connection).await?;
+    // Trouble that passes is no reason to end a run that has hardly begun; the limit on the clock is the caller's.
     let quick = aws_sdk_sts::config::Builder::from(config)
-        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .retry_config(RetryConfig::standard().with_max_attempts(6).with_initial_backoff(Duration::from_millis(50)))
         .interceptor(meter.interceptor());
     let identity = aws_sdk_sts::Client::from_conf(quick.build()).get_caller_identity().send().await;
     let identity = identity.map_err(|error| classify("sts:GetCallerIdentity", &error))?;
