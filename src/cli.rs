@@ -65,6 +65,7 @@ fn state_place(text: &str) -> Result<StateArg, String> {
         Some((scheme, _)) => {
             Err(format!("state is kept in a folder or at `s3://bucket/prefix`, not at `{scheme}://…`"))
         }
+        None if text.starts_with("s3:") => Err(format!("write `s3://bucket/prefix`; `{text}` would be a folder")),
         None if text.is_empty() => Err("name a folder or `s3://bucket/prefix`".to_owned()),
         None => Ok(StateArg::Folder(PathBuf::from(text))),
     }

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, command: &LockCommand) -> Result<(), Failur
 
 fn status(context: &Context, given: Option<&str>) -> Result<(), Failure> {
     let names = match given {
-        Some(given) => vec![name(given)?],
+        Some(given) => vec![name(context, given)?],
         None => stacks::known(context.home()?)?,
     };
     let mut told = 0;
@@ -102,7 +102,7 @@ fn ago(taken_at: u64) -> String {
 
 fn end(context: &Context, given: Option<&str>, force: bool, yes: bool) -> Result<(), Failure> {
     let name = match given {
-        Some(given) => name(given)?,
+        Some(given) => name(context, given)?,
         None => only(context)?,
     };
     let shelf = stacks::shelf(context, &name)?;
@@ -155,12 +155,19 @@ fn confirm(context: &Context, name: &str, yes: bool) -> Result<(), Failure> {
 }
 
 /// The stack that a file or a name means. State is not asked: it may be what is damaged.
-fn name(given: &str) -> Result<String, Failure> {
+fn name(context: &Context, given: &str) -> Result<String, Failure> {
     if stacks::looks_like_a_file(given) {
         return Ok(stacks::load(Path::new(given))?.name.value);
     }
     stacks::check_name(given)?;
-    Ok(given.to_owned())
+    let home = context.home()?;
+    let known = stacks::known(home)?;
+    if known.iter().any(|name| name == given) {
+        return Ok(given.to_owned());
+    }
+    // It was mistyped, and must not pass for free.
+    let failure = Failure::new(format!("nothing is kept of a stack `{given}` under `{home}`"));
+    if known.is_empty() { Err(failure) } else { Err(failure.hint(format!("known are {}", known.join(", ")))) }
 }
 
 /// The only stack that there is.

@@ -14,6 +14,7 @@ mod graph;
 mod home;
 mod init;
 mod interrupt;
+mod last_run;
 mod left;
 mod local;
 mod lock;

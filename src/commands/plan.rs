@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::interrupt::unless_interrupted;
+use super::last_run::Run;
 use super::{facts, files, local, saved, stacks, strays, unseen};
 use crate::expand::expand;
 use crate::report::plan::{Detail, draw};
@@ -24,10 +25,11 @@ pub(super) async fn run(context: &Context, file: &Path, out: Option<&Path>) -> R
     let stack = stacks::load_to_make(file)?;
     let state = stacks::read(context, &stack.name)?;
     let (target, region) = stacks::place(context, &stack, state.as_ref())?;
+    let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
+    Run::tell_if_at_work(context, &stack.name, &state)?;
     let connected = local::connect(context, target, &region).await?;
     let planning = async {
         let clients = Clients::connect(&connected.connection).await?;
-        let state = state.unwrap_or_else(|| State::new(stack.name.value.clone(), String::new()));
         let Planned { plan, graph, observed, place } = make(context, &stack, &state, &clients, target).await?;
         if let Some(out) = out {
             saved::write(out, &place, |key| Fingerprint::of(key, &graph, &state, &observed, &plan))?;

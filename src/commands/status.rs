@@ -1,13 +1,11 @@
 //! `pinfra status`: what exists, and whether it is as it was made.
 
 mod condition;
-mod last_run;
 
 use std::time::Duration;
 
 use arrow::array::Int64Array;
 use condition::{Health, condition};
-use last_run::Run;
 use pinfra_aws::{Clients, catalog};
 use pinfra_engine::{Action, Graph, observe};
 use pinfra_workers::clean::Cleaning;
@@ -18,6 +16,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::deployed::{self, Deployed};
+use super::last_run::Run;
 use super::stacks::choose;
 use super::{events, plan};
 use crate::report::{Failure, count};

@@ -21,6 +21,7 @@ use pinfra_engine::{Address, Drift, Graph, State, What, observe};
 
 use super::kept::{KEPT, compared_by_hash};
 use crate::commands::context::Context;
+use crate::commands::last_run::Run;
 use crate::commands::{facts, local, plan, stacks};
 use crate::expand::{Facts, expand};
 use crate::report::Failure;
@@ -57,6 +58,7 @@ pub(super) async fn look(context: &Context, given: Option<&str>) -> Result<Looke
         return Err(Failure::Problems(problems));
     }
     let state = chosen.state.unwrap_or_else(|| State::new(chosen.name.clone(), String::new()));
+    Run::tell_if_at_work(context, &chosen.name, &state)?;
     let (target, region) = match (&file, &state.place) {
         (Some(file), _) => stacks::place(context, file, Some(&state))?,
         (None, Some(place)) => (stacks::recorded_target(place), place.region.clone()),

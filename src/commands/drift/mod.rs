@@ -41,7 +41,9 @@ pub(super) async fn run(context: &Context, arguments: &DriftArgs) -> Result<bool
         ignored: &sifted.ignored,
     };
     reports.write(context, &report)?;
-    if let Some(file) = report.file.filter(|_| recorded_otherwise && report.drift.is_empty()) {
+    if let Some(file) =
+        report.file.filter(|_| recorded_otherwise && report.drift.is_empty() && report.ignored.is_empty())
+    {
         context.tell(&format!(
             "the stack file and the cloud agree, and something else is recorded: `pinfra up {file}` records it"
         ));

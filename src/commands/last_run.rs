@@ -3,8 +3,8 @@
 use pinfra_engine::State;
 use pinfra_engine::state::{Life, LockStatus, lock_status};
 
-use crate::commands::context::Context;
-use crate::commands::stacks;
+use super::context::Context;
+use super::stacks;
 use crate::report::Failure;
 
 /// A run that matters to whoever looks at a stack.
@@ -21,6 +21,14 @@ impl Run {
     pub(super) fn of(context: &Context, name: &str, state: &State) -> Result<Option<Run>, Failure> {
         let status = lock_status(&*stacks::shelf(context, name)?).ok().flatten();
         Ok(status.and_then(|status| judged(&status, state)))
+    }
+
+    /// Tells whoever compares with the cloud that a run is changing it.
+    pub(super) fn tell_if_at_work(context: &Context, name: &str, state: &State) -> Result<(), Failure> {
+        if let Some(Run::AtWork(who)) = Run::of(context, name, state)? {
+            context.tell(&format!("{who}: what it has begun and not finished shows as different"));
+        }
+        Ok(())
     }
 }
 
