@@ -142,6 +142,40 @@ fn trouble_is_gone_through_and_makes_nothing_twice() {
 }
 
 #[test]
+fn what_has_no_name_and_cannot_be_looked_for_is_not_made_again() {
+    paused(async {
+        let world = World::new();
+        let file = graph([item("a", |_| {})]);
+        world.cloud.fault("create a", 1, Fault::LoseAnswer);
+        // The first look is the plan's.
+        for nth in 2..=6 {
+            world.cloud.fault("find a", nth, Fault::Refuse(ErrorKind::Transient));
+        }
+        let run = world.up(&file).await;
+        assert_eq!(run.outcome.failed[0].1.kind, ErrorKind::Unreachable, "{:#?}", run.outcome);
+        assert_eq!(world.cloud.calls("create a"), 1);
+        assert!(world.up(&file).await.outcome.is_complete());
+        assert_eq!(world.cloud.objects().len(), 1);
+        assert_converged(&world, &file).await;
+    });
+}
+
+#[test]
+fn credentials_that_expire_while_a_lost_answer_is_made_good_fail_no_step() {
+    paused(async {
+        let world = World::new();
+        let file = graph([item("a", |_| {})]);
+        world.cloud.fault("create a", 1, Fault::LoseAnswer);
+        world.cloud.fault("read", 1, Fault::Refuse(ErrorKind::Credentials));
+        let run = world.up(&file).await;
+        assert!(run.outcome.failed.is_empty(), "{:#?}", run.outcome);
+        assert_eq!(run.outcome.halted.as_ref().map(|error| error.kind), Some(ErrorKind::Credentials));
+        assert!(world.up(&file).await.outcome.is_complete());
+        assert_eq!(world.cloud.objects().len(), 1);
+    });
+}
+
+#[test]
 fn trouble_that_stays_fails_the_step_in_the_end() {
     paused(async {
         let world = World::new();
