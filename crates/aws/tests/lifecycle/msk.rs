@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_kafka::primitives::Blob;
 use pinfra_aws::ec2::security_group::SecurityGroup;
 use pinfra_aws::msk::cluster::{Cluster, ClusterConfiguration, ClusterInputs};
 use pinfra_aws::msk::configuration::{self, Configuration, ConfigurationInputs};
