@@ -242,7 +242,7 @@ async fn many_streams_are_found_and_read_in_few_calls() {
     assert_eq!(made("Kinesis.DescribeStreamSummary"), 12);
     assert_eq!(made("Resource Groups Tagging API.GetResources"), 1);
     assert_eq!(made("Kinesis.ListTagsForStream"), 0);
-    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap().found;
     assert_eq!(owned, [(Address::new("kinesis/stream", "pin"), names[3].clone())]);
     for name in &names {
         deleted(&kind, &call, name).await;
