@@ -157,11 +157,12 @@ async fn planned(
     loop {
         let observed = observe(&graph, recorded, catalog).await;
         let mut observed = observed.map_err(|unreadable| plan::cannot_read(&unreadable))?;
-        let mut state = strays::with_all(recorded, &mut observed, clients, catalog).await?;
+        let (mut state, unlisted) = strays::with_all(recorded, &mut observed, clients, catalog).await?;
         let protected = file.into_iter().flat_map(|file| &file.protect);
         state.protected.extend(protected.map(|protected| protected.value.clone()));
         let plan = plan_destroy(&state, &observed, catalog)?;
         if !unseen::look_again(context, recorded, &plan, looked).await {
+            strays::tell(context, &unlisted);
             return Ok(plan);
         }
         looked += 1;

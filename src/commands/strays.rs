@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use pinfra_aws::catalog::KINDS;
+use pinfra_aws::claims::Owned;
 use pinfra_aws::{Clients, claims, s3};
 use pinfra_engine::resource::LiveValue;
 use pinfra_engine::state::{Record, State, Status};
@@ -20,6 +21,13 @@ struct Stray {
     live: LiveValue,
 }
 
+/// What a look for strays came to.
+struct Found {
+    strays: Vec<Stray>,
+    /// Why some could not be looked for.
+    unlisted: Vec<CloudError>,
+}
+
 /// For a plan that makes a stack: the state with the strays in it, where nothing is recorded. A stack of which something is
 /// recorded is known by that, and its first run asks for a few lists more.
 pub(super) async fn unless_recorded(
@@ -33,36 +41,42 @@ pub(super) async fn unless_recorded(
     if !state.resources.is_empty() || !state.open.is_empty() {
         return Ok(state);
     }
-    match find(&state.stack, observed, clients, catalog, true).await {
-        Ok(strays) => {
-            let addresses = observe(observed, strays);
-            record(&mut state, observed, addresses);
-        }
-        Err(error) if error.kind == ErrorKind::Permission => {
-            context.tell(&format!("what an earlier run may have left besides cannot be looked for: {error}"));
-        }
-        Err(error) => return Err(error),
-    }
+    let found = match find(&state.stack, observed, clients, catalog, true).await {
+        Err(error) if error.kind == ErrorKind::Permission => Found { strays: Vec::new(), unlisted: vec![error] },
+        found => found?,
+    };
+    tell(context, &found.unlisted);
+    let addresses = observe(observed, found.strays);
+    record(&mut state, observed, addresses);
     Ok(state)
 }
 
-/// For a plan that destroys a stack: its state, with all that was observed or carries its tags.
+/// For a plan that destroys a stack: its state, with all that was observed or carries its tags, and why some may be missing
+/// in it, which is to be told.
 pub(super) async fn with_all(
     state: &State,
     observed: &mut Observed,
     clients: &Clients,
     catalog: &Catalog,
-) -> Result<State, CloudError> {
+) -> Result<(State, Vec<CloudError>), CloudError> {
     let mut state = state.clone();
-    let strays = match find(&state.stack, observed, clients, catalog, false).await {
-        Ok(strays) => strays,
+    let found = match find(&state.stack, observed, clients, catalog, false).await {
         // What is recorded can be destroyed without this permission.
-        Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => Vec::new(),
-        Err(error) => return Err(error),
+        Err(error) if error.kind == ErrorKind::Permission && !state.resources.is_empty() => {
+            Found { strays: Vec::new(), unlisted: vec![error] }
+        }
+        found => found?,
     };
-    observe(observed, strays);
+    observe(observed, found.strays);
     record(&mut state, observed, observed.keys().cloned().collect());
-    Ok(state)
+    Ok((state, found.unlisted))
+}
+
+/// Says what could not be looked for, and why.
+pub(super) fn tell(context: &Context, unlisted: &[CloudError]) {
+    for error in unlisted {
+        context.tell(&format!("what an earlier run may have left besides cannot be looked for: {error}"));
+    }
 }
 
 /// Everything that carries the stack's tags, is there, and was not observed. What is in a bucket goes with it, so objects are
@@ -73,8 +87,8 @@ async fn find(
     clients: &Clients,
     catalog: &Catalog,
     objects: bool,
-) -> Result<Vec<Stray>, CloudError> {
-    let mut tagged = claims::owned_by(clients, catalog, stack).await?;
+) -> Result<Found, CloudError> {
+    let Owned { found: mut tagged, unlisted } = claims::owned_by(clients, catalog, stack).await?;
     if objects {
         let buckets = tagged.iter().filter(|(address, _)| address.kind() == "s3/bucket");
         let buckets: Vec<String> = buckets.map(|(_, id)| id.clone()).collect();
@@ -97,7 +111,7 @@ async fn find(
     for read in join_all(by_kind.into_iter().map(|(kind, found)| read(catalog, kind, found))).await {
         strays.extend(read?);
     }
-    Ok(strays)
+    Ok(Found { strays, unlisted })
 }
 
 fn is_observed(observed: &Observed, kind: &str, id: &str) -> bool {

@@ -55,7 +55,7 @@ pub(super) fn bucket(stack: &Stack, lake: &Lake, place: &Place) -> Option<Node> 
     secrets.extend(from_env.then(|| "lifecycle".to_owned()));
     secrets.extend(lake.versioning.from_env.then(|| "versioning".to_owned()));
     let inputs = BucketInputs {
-        policy: Some(tls_only_policy(&name)),
+        policy: Some(tls_only_policy(&name, &place.region)),
         name,
         encryption: Encryption { algorithm: "AES256".to_owned(), key: None },
         public_access_block: PublicAccessBlock::ALL,

@@ -13,6 +13,10 @@ use crate::spec::{Checks, parse};
 const SENTINEL: &str = "vpc-0a1b2c3d4e5f67890";
 
 pub(super) fn graph(text: &str) -> pinfra_engine::Graph {
+    graph_in("us-east-1", text)
+}
+
+fn graph_in(region: &str, text: &str) -> pinfra_engine::Graph {
     let environment = |name: &str| match name {
         "AUTH" => Some("iam".to_owned()),
         "RATE" => Some("7".to_owned()),
@@ -22,7 +26,7 @@ pub(super) fn graph(text: &str) -> pinfra_engine::Graph {
     };
     let stack = parse(Path::new("dev.yaml"), text.to_owned(), &environment, Checks::File);
     let stack = stack.unwrap_or_else(|problems| panic!("{problems}"));
-    let place = Place { target: "local".into(), region: "us-east-1".into(), account: "000000000000".into() };
+    let place = Place { target: "local".into(), region: region.into(), account: "000000000000".into() };
     let facts = Facts {
         program: ProgramFile { sha256: "a".repeat(64), packed: PathBuf::from("p.gz"), packed_sha256: "b".repeat(64) },
         public_key: stack.client.as_ref().and(Some("ssh-ed25519 AAAA".to_owned())),
@@ -110,6 +114,25 @@ fn a_cluster_or_a_bucket_that_exists_is_none_of_ours() {
     let texts: String = graph.nodes().map(|node| node.inputs.to_string()).collect();
     for known in ["b-1:9098", "topic/pins/1-2/dev.pin", "arn:aws:s3:::some-bucket/topics/*"] {
         assert!(texts.contains(known), "{known}");
+    }
+}
+
+/// An ARN of another partition than the region's names nothing, and a policy with one is refused.
+#[test]
+fn every_arn_is_of_the_partition_of_the_region() {
+    for (region, partition) in [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")] {
+        let graph = graph_in(
+            region,
+            &format!(
+                "name: dev\nregion: {region}\n{TABLES}\nstreams: {{}}\ncluster: {{}}\nlake: {{}}\nconnector: {{}}\nclient: {{}}\napi: {{}}\nworkers: {{ gateway: {{}}, emulator: {{}}, cleaner: {{}} }}\n"
+            ),
+        );
+        for node in graph.nodes() {
+            let inputs = node.inputs.to_string();
+            assert!(!inputs.contains("arn:aws:"), "{}: {inputs}", node.address);
+        }
+        let bucket = graph.get(&"s3/bucket.lake".parse().unwrap()).unwrap();
+        assert!(bucket.inputs["policy"].to_string().contains(&format!("arn:{partition}:s3:::")), "{}", bucket.inputs);
     }
 }
 

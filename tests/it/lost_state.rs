@@ -94,3 +94,19 @@ async fn what_is_there_twice_is_taken_away_with_the_stack_and_without_state_befo
     sandbox.ok(&["down", "pins"]);
     assert_eq!(apis().await.len(), 0);
 }
+
+#[tokio::test]
+async fn what_could_not_be_listed_is_told_and_not_left_in_silence() {
+    let sandbox = made_and_lost();
+    sandbox.write(
+        "rules",
+        "on iam:ListRoles do refuse AccessDenied status=403\non kafka:ListConfigurations do refuse AccessDeniedException status=403\n",
+    );
+    sandbox.ok(&["local", "faults", "set", "rules"]);
+    let down = sandbox.ok(&["down", "streams.yaml"]);
+    for operation in ["iam:ListRoles", "kafka:ListConfigurations"] {
+        let told = down.stderr.lines().filter(|line| line.contains("cannot be looked for") && line.contains(operation));
+        assert_eq!(told.count(), 1, "{operation}: {}", down.stderr);
+    }
+    assert_eq!(sandbox.streams().await, [""; 0]);
+}

@@ -77,7 +77,7 @@ fn set_back(sandbox: &Sandbox, recorded: &Recorded, cut: usize) {
 /// What carries the stack's tags: addresses and ids.
 async fn tagged(sandbox: &Sandbox) -> BTreeSet<(String, String)> {
     let clients = sandbox.clients().await;
-    let tagged = claims::owned_by(&clients, &catalog(&clients), "pinterest").await.unwrap();
+    let tagged = claims::owned_by(&clients, &catalog(&clients), "pinterest").await.unwrap().found;
     tagged.into_iter().map(|(address, id)| (address.to_string(), id)).collect()
 }
 

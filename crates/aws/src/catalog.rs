@@ -1,5 +1,5 @@
 //! Every kind there is, each after the kinds that it may need: `down` goes by that order where state is lost. A new kind
-//! is one line here, which planning, `explain`, the docs and the tests read.
+//! is one line here, which planning, `explain`, the docs and the tests read, and one in `KINDS` of the stack file's `spec/lists.rs`.
 
 use pinfra_engine::{Catalog, KindInfo, Resource};
 

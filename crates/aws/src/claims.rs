@@ -42,10 +42,19 @@ pub(crate) fn address_in(tags: &Tags, stack: &str) -> Option<Address> {
     tags.get(ADDRESS_TAG).filter(|_| ours)?.parse().ok()
 }
 
-/// Everything that says that it is a resource of `stack`, by address, with the id that its kind reads it by. What was made
-/// just now may be missing. A kind that this version does not have is an error.
-pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Result<Vec<(Address, String)>, CloudError> {
-    let mut found = Vec::new();
+/// What says that it is of a stack.
+#[derive(Debug, Default)]
+pub struct Owned {
+    /// The resources, by address, with the id that their kind reads them by.
+    pub found: Vec<(Address, String)>,
+    /// Why some could not be looked for: the caller may not list them.
+    pub unlisted: Vec<CloudError>,
+}
+
+/// Everything that says that it is a resource of `stack`. What was made just now may be missing. Where nothing is tagged, a
+/// list that the caller may not see is an error: nothing would be known. A kind that this version does not have is one too.
+pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Result<Owned, CloudError> {
+    let (mut found, mut unlisted) = (Vec::new(), Vec::new());
     for claim in by_tag(clients, catalog, stack).await? {
         if let Some(address) = &claim.address {
             catalog.require(address.kind())?;
@@ -57,7 +66,7 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
     for claims in [in_iam, in_msk] {
         match claims {
             // What the Tagging API has found can be destroyed without this permission.
-            Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => {}
+            Err(error) if error.kind == ErrorKind::Permission && !found.is_empty() => unlisted.push(error),
             claims => elsewhere.extend(claims?.into_iter().filter_map(resource)),
         }
     }
@@ -66,7 +75,7 @@ pub async fn owned_by(clients: &Clients, catalog: &Catalog, stack: &str) -> Resu
             found.push((address, id));
         }
     }
-    Ok(found)
+    Ok(Owned { found, unlisted })
 }
 
 fn resource(claim: Claim) -> Option<(Address, String)> {

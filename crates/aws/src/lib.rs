@@ -1,7 +1,7 @@
 //! The catalogue: one file a kind of AWS resource, with its inputs, its rules and its calls.
 //!
 //! [`mod@catalog`] lists the kinds. Each implements [`pinfra_engine::Resource`] on the official SDK clients of
-//! [`clients`]; [`wait`] is the one way to wait, [`error`] the one place that reads AWS's error codes, and [`meter`]
+//! [`clients`]; `wait` is the one way to wait, [`error`] the one place that reads AWS's error codes, and [`meter`]
 //! counts every request and keeps below AWS's published rates.
 
 pub mod api_gateway;
@@ -24,7 +24,7 @@ pub mod s3;
 pub mod state;
 pub mod tags;
 pub mod unmanaged;
-pub mod wait;
+mod wait;
 pub mod worker;
 
 pub use catalog::catalog;

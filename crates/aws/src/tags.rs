@@ -54,7 +54,7 @@ pub fn difference(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
 }
 
 /// The tags of many resources in a hundredth of the calls. Untagged resources are absent from the answer.
-pub async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<String, Tags>, CloudError> {
+pub(crate) async fn of_many(clients: &Clients, arns: &[String]) -> Result<HashMap<String, Tags>, CloudError> {
     let pages = arns.chunks(ARNS_IN_A_CALL).map(|chunk| async {
         let request = clients.tagging.get_resources().set_resource_arn_list(Some(chunk.to_vec()));
         request.send().await.map_err(|error| classify("tag:GetResources", &error))

@@ -21,7 +21,7 @@ const TROUBLE: Duration = Duration::from_secs(3 * 60);
 
 /// What one look at an object found.
 #[derive(Debug)]
-pub enum Progress<T> {
+pub(crate) enum Progress<T> {
     /// It is as it should be.
     Ready(T),
     /// It is on its way; the text is its state, such as `CREATING`.
@@ -38,16 +38,21 @@ pub enum Progress<T> {
 
 /// How often to look, and how long others may stand in the way.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// The longest time between two looks. The first come quicker, since a short change may be over at once.
-    pub slowest: Duration,
+    pub(crate) slowest: Duration,
     /// How long to wait for what others hold ([`Progress::Held`]). What is on its way is waited for longer; people are then
     /// told that it takes longer than usual.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
 }
 
 /// Looks until the object is ready. `what` is such as `kinesis:DescribeStreamSummary of pins-pin`.
-pub async fn wait_until<T, F>(call: &Call, what: &str, pace: Pace, mut look: impl FnMut() -> F) -> Result<T, CloudError>
+pub(crate) async fn wait_until<T, F>(
+    call: &Call,
+    what: &str,
+    pace: Pace,
+    mut look: impl FnMut() -> F,
+) -> Result<T, CloudError>
 where
     F: Future<Output = Result<Progress<T>, CloudError>>,
 {

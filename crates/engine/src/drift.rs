@@ -105,6 +105,10 @@ impl Drift {
     /// Adds findings and keeps the order.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
         self.findings.sort_by(|a, b| a.key().cmp(&b.key()));
     }
 }

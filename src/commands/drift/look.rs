@@ -17,7 +17,7 @@ use pinfra_aws::{Clients, catalog};
 use pinfra_engine::drift::drift;
 use pinfra_engine::observe::{Observation, Observed};
 use pinfra_engine::state::Place;
-use pinfra_engine::{Address, Drift, Graph, State, What, observe};
+use pinfra_engine::{Address, Drift, Finding, Graph, State, What, observe};
 
 use super::kept::{KEPT, compared_by_hash};
 use crate::commands::context::Context;
@@ -133,6 +133,7 @@ async fn compare(
         futures::join!(unmanaged::find(looking, &shared, known), read_again(graph.as_ref(), state, &observed, clients));
     let strange = strange?;
     observed.extend(again?);
+    let strange = still_found(strange, state, &observed, clients).await?;
     let against_state = drift(None, state, &observed, &shared);
     let recorded_otherwise = against_state.findings.iter().any(|finding| finding.what == What::Changed);
     let mut drift = drift(graph.as_ref(), state, &observed, &shared);
@@ -157,8 +158,7 @@ async fn read_again(
 ) -> Result<Observed, Failure> {
     let catalog = catalog(clients);
     let found = drift(graph, state, observed, &catalog);
-    let differs = found.findings.iter().filter(|finding| finding.what != What::Unhealthy || finding.field.is_some());
-    let addresses: BTreeSet<&Address> = differs.map(|finding| &finding.address).collect();
+    let addresses: BTreeSet<&Address> = found.findings.iter().map(|finding| &finding.address).collect();
     let mut some = state.clone();
     // What is in an object of somebody else's is told of that one alone, and may be ours after all.
     let theirs = |address: &Address| matches!(observed.get(address), Some(Observation::Theirs { .. }));
@@ -168,4 +168,22 @@ async fn read_again(
     }
     let again = observe(&Graph::default(), &some, &catalog).await;
     again.map_err(|unreadable| plan::cannot_read(&unreadable))
+}
+
+/// What touches the stack, listed a second time: as it is by then, as far as it was found before. What a run or somebody else
+/// makes and takes away in between is not told.
+async fn still_found(
+    before: Vec<Finding>,
+    state: &State,
+    observed: &Observed,
+    clients: &Clients,
+) -> Result<Vec<Finding>, Failure> {
+    if before.is_empty() {
+        return Ok(before);
+    }
+    // What the first look has listed is kept in its clients.
+    let looking = clients.looking(state);
+    let mut found = unmanaged::find(&looking, &catalog(&looking), Known { stack: &state.stack, observed }).await?;
+    found.retain(|finding| before.iter().any(|earlier| earlier.key() == finding.key()));
+    Ok(found)
 }

@@ -2,9 +2,9 @@
 //!
 //! IAM is eventually consistent: what was just made is unknown to its next consumer for some seconds, so each kind waits
 //! for what it needs instead of failing. Objects of a stack stand under the path `/pinfra/<stack>/`, by which they are
-//! found without state ([`discover`]): the Tagging API does not list roles.
+//! found without state (`discover`): the Tagging API does not list roles.
 
-pub mod discover;
+pub(crate) mod discover;
 pub mod instance_profile;
 pub(crate) mod listing;
 pub mod role;

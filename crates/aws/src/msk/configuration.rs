@@ -230,7 +230,13 @@ impl Resource for Configuration {
             return Ok(now);
         }
         self.revise(id, new).await?;
-        self.live(self.describe(id).await?.ok_or_else(gone)?).await
+        let now = self.live(self.describe(id).await?.ok_or_else(gone)?).await?;
+        if now.inputs.properties != new.properties {
+            // Their revision beside our properties would be taken for read by every look that comes after.
+            let message = format!("`{id}` was revised by somebody else meanwhile");
+            return Err(CloudError::new(ErrorKind::Conflict, Self::INFO.kind, message));
+        }
+        Ok(now)
     }
 
     async fn read(&self, id: &str) -> Result<Option<LiveConfiguration>, CloudError> {

@@ -6,7 +6,7 @@
 
 pub mod cluster;
 pub mod configuration;
-pub mod discover;
+pub(crate) mod discover;
 pub mod existing;
 mod families;
 pub(crate) mod listing;

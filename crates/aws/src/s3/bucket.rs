@@ -118,7 +118,8 @@ pub struct BucketOutputs {
 
 /// The policy that refuses every request that does not come over TLS (S3 user guide, "Security best practices").
 /// On loopback there is no network to listen on, and the local cloud does not evaluate it.
-pub fn tls_only_policy(bucket: &str) -> Value {
+pub fn tls_only_policy(bucket: &str, region: &str) -> Value {
+    let arn = arn_of(bucket, region);
     normalise_policy(&json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -126,10 +127,15 @@ pub fn tls_only_policy(bucket: &str) -> Value {
             "Effect": "Deny",
             "Principal": "*",
             "Action": "s3:*",
-            "Resource": [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")],
+            "Resource": [arn, format!("{arn}/*")],
             "Condition": { "Bool": { "aws:SecureTransport": "false" } },
         }],
     }))
+}
+
+/// The ARN of a bucket: it names neither region nor account, and yet the partition of both.
+pub(super) fn arn_of(bucket: &str, region: &str) -> String {
+    format!("arn:{}:s3:::{bucket}", partition(region))
 }
 
 /// The kind.
@@ -154,7 +160,7 @@ impl Bucket {
 
     /// The tags of a bucket that is there, from the list of what is tagged if that has it.
     async fn listed_tags(&self, name: &str) -> Result<Tags, CloudError> {
-        let arn = format!("arn:{}:s3:::{name}", partition(&self.clients.region));
+        let arn = arn_of(name, &self.clients.region);
         match tags::listed(&self.clients, &arn).await {
             Some(tags) => Ok(tags),
             None => settings::read_tags(&self.clients.s3, name).await,
@@ -275,6 +281,11 @@ impl Bucket {
         Ok(bucket.and_then(|bucket| bucket.creation_date).map(|created| created.to_string()))
     }
 
+    fn live(&self, inputs: BucketInputs, created: Option<String>) -> Live<BucketInputs, BucketOutputs> {
+        let (name, arn) = (inputs.name.clone(), arn_of(&inputs.name, &self.clients.region));
+        Live { inputs, outputs: BucketOutputs { arn, name, created } }
+    }
+
     async fn is_there(&self, name: &str) -> Result<bool, CloudError> {
         match self.clients.s3.head_bucket().bucket(name).send().await {
             Ok(_) => Ok(true),
@@ -284,11 +295,6 @@ impl Bucket {
             },
         }
     }
-}
-
-fn live(inputs: BucketInputs, created: Option<String>) -> Live<BucketInputs, BucketOutputs> {
-    let name = inputs.name.clone();
-    Live { inputs, outputs: BucketOutputs { arn: format!("arn:aws:s3:::{name}"), name, created } }
 }
 
 impl Resource for Bucket {
@@ -376,13 +382,13 @@ impl Resource for Bucket {
         if found != *new {
             settings::write(&self.clients.s3, &found, new).await?;
         }
-        Ok(live(new.clone(), self.created(id).await?))
+        Ok(self.live(new.clone(), self.created(id).await?))
     }
 
     async fn read(&self, id: &str) -> Result<Option<Live<BucketInputs, BucketOutputs>>, CloudError> {
         let Some(inputs) = self.settings(id).await? else { return Ok(None) };
         let created = if tags::are_pinfras(&inputs.tags) { None } else { self.created(id).await? };
-        Ok(Some(live(inputs, created)))
+        Ok(Some(self.live(inputs, created)))
     }
 
     async fn find(&self, new: &BucketInputs) -> Result<Option<Found>, CloudError> {

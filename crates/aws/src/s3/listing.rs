@@ -15,7 +15,7 @@ use crate::clients::Clients;
 use crate::error::classify;
 
 /// Below this `up` writes what machines and connectors need. Workers keep little there; their data is elsewhere.
-const KEPT: &str = "_pinfra/";
+const FOLDER: &str = "_pinfra/";
 
 /// What tells one writing of an object from every other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub(crate) async fn unchanged<R: Resource>(
     Ok((objects.stamps.get(key) == Some(&was)).then_some(recorded))
 }
 
-/// The keys below `prefix`, which is below [`KEPT`]: from the list of this look if that has them all.
+/// The keys below `prefix`, which is below [`FOLDER`]: from the list of this look if that has them all.
 pub(crate) async fn keys(clients: &Clients, bucket: &str, prefix: &str) -> Result<Vec<String>, CloudError> {
     if let Some(objects) = objects(clients, bucket).await?.filter(|objects| objects.whole) {
         return Ok(objects.stamps.keys().filter(|key| key.starts_with(prefix)).cloned().collect());
@@ -86,7 +86,7 @@ pub(crate) async fn keys(clients: &Clients, bucket: &str, prefix: &str) -> Resul
 async fn objects(clients: &Clients, bucket: &str) -> Result<Option<Arc<Objects>>, CloudError> {
     let Some(look) = &clients.look else { return Ok(None) };
     let ask = || async {
-        let page = clients.s3.list_objects_v2().bucket(bucket).prefix(KEPT).send().await;
+        let page = clients.s3.list_objects_v2().bucket(bucket).prefix(FOLDER).send().await;
         let page = match page.map_err(|error| classify("s3:ListObjectsV2", &error)) {
             Ok(page) => page,
             // Each is read by itself then, and who needs the list says that it may not be read.

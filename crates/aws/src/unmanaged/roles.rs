@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_iam::types::RoleDetail;
+use futures::try_join;
 use pinfra_engine::{Address, CloudError, Finding};
 use serde_json::{Value, json};
 
@@ -37,17 +38,38 @@ async fn hanging(clients: &Clients, role: &str) -> Result<Hanging, CloudError> {
     if let Some(detail) = listed.as_ref().and_then(|roles| roles.details.as_ref()?.get(role)) {
         return Ok(of_detail(detail));
     }
-    let mut hanging = Hanging::default();
-    let mut inline = clients.iam.list_role_policies().role_name(role).into_paginator().items().send();
-    while let Some(name) = inline.next().await {
-        hanging.inline.push((name.map_err(|error| classify("iam:ListRolePolicies", &error))?, None));
-    }
-    let mut attached = clients.iam.list_attached_role_policies().role_name(role).into_paginator().items().send();
-    while let Some(policy) = attached.next().await {
-        let policy = policy.map_err(|error| classify("iam:ListAttachedRolePolicies", &error))?;
-        hanging.attached.extend(policy.policy_arn);
-    }
-    Ok(hanging)
+    // Four SDK calls at once make a large future, which has no place inside those that wait for it.
+    let parts = Box::pin(async {
+        try_join!(inline(clients, role), attached(clients, role), boundary(clients, role), profiles(clients, role))
+    });
+    let (inline, attached, boundary, profiles) = parts.await?;
+    Ok(Hanging { inline: inline.into_iter().map(|name| (name, None)).collect(), attached, boundary, profiles })
+}
+
+async fn inline(clients: &Clients, role: &str) -> Result<Vec<String>, CloudError> {
+    let names = clients.iam.list_role_policies().role_name(role).into_paginator().items().send();
+    names.collect::<Result<Vec<_>, _>>().await.map_err(|error| classify("iam:ListRolePolicies", &error))
+}
+
+async fn attached(clients: &Clients, role: &str) -> Result<Vec<String>, CloudError> {
+    let policies = clients.iam.list_attached_role_policies().role_name(role).into_paginator().items().send();
+    let policies = policies.collect::<Result<Vec<_>, _>>().await;
+    let policies = policies.map_err(|error| classify("iam:ListAttachedRolePolicies", &error))?;
+    Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+}
+
+/// Of all lists of roles only that of their details has the boundary (API reference, `ListRoles`).
+async fn boundary(clients: &Clients, role: &str) -> Result<Option<String>, CloudError> {
+    let answer = clients.iam.get_role().role_name(role).send().await;
+    let role = answer.map_err(|error| classify("iam:GetRole", &error))?.role;
+    Ok(role.and_then(|role| role.permissions_boundary).and_then(|boundary| boundary.permissions_boundary_arn))
+}
+
+async fn profiles(clients: &Clients, role: &str) -> Result<Vec<String>, CloudError> {
+    let profiles = clients.iam.list_instance_profiles_for_role().role_name(role).into_paginator().items().send();
+    let profiles = profiles.collect::<Result<Vec<_>, _>>().await;
+    let profiles = profiles.map_err(|error| classify("iam:ListInstanceProfilesForRole", &error))?;
+    Ok(profiles.into_iter().map(|profile| profile.instance_profile_name).collect())
 }
 
 fn of_detail(detail: &RoleDetail) -> Hanging {

@@ -5,7 +5,7 @@
 use futures::future::try_join_all;
 use pinfra_engine::observe::Observation;
 use pinfra_engine::{Address, Catalog, CloudError, Finding};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Known, unmanaged};
 use crate::claims::{self, Claim};
@@ -28,17 +28,29 @@ pub(super) async fn find(clients: &Clients, catalog: &Catalog, known: Known<'_>)
         )
     };
     let (by_tag, in_iam, in_msk) = Box::pin(places).await?;
-    let unknown = by_tag.into_iter().chain(in_iam).chain(in_msk).filter(|claim| !is_known(known, claim));
+    let unknown = by_tag.into_iter().chain(in_iam).chain(in_msk).filter(|claim| !is_known(catalog, known, claim));
     let found = try_join_all(unknown.map(|claim| async move { Ok(is_there(catalog, &claim).await?.then_some(claim)) }));
     let found: Vec<Option<Claim>> = found.await?;
     Ok(found.into_iter().flatten().map(|claim| tell(known, claim)).collect())
 }
 
-fn is_known(known: Known<'_>, claim: &Claim) -> bool {
-    let Some(address) = &claim.address else { return false };
-    match known.observed.get(address) {
-        Some(Observation::Present { id, .. } | Observation::Theirs { id, .. }) => claim.id.as_ref() == Some(id),
-        Some(Observation::Absent) | None => false,
+/// Whether it is what the stack has, or what is told where it is missed. Its tags may say another address than the one that
+/// it is known by, or none, which is told as a change of its tags; and where roles are not listed with their tags, those are
+/// not known here. So a resource is known by its id, and by its ARN.
+fn is_known(catalog: &Catalog, known: Known<'_>, claim: &Claim) -> bool {
+    let (Some(address), Some(id)) = (&claim.address, &claim.id) else {
+        return known.observed.iter().any(|(address, observation)| is_at(catalog, &claim.arn, address, observation));
+    };
+    let theirs = matches!(known.observed.get(address), Some(Observation::Theirs { id: there, .. }) if there == id);
+    theirs || known.has(address.kind(), id)
+}
+
+/// Whether what was observed at an address has this ARN.
+fn is_at(catalog: &Catalog, arn: &str, address: &Address, observation: &Observation) -> bool {
+    let Observation::Present { id, live } = observation else { return false };
+    match live.outputs.get("arn").and_then(Value::as_str) {
+        Some(known) => known == arn,
+        None => catalog.get(address.kind()).and_then(|kind| kind.id_in(arn)).as_ref() == Some(id),
     }
 }
 

@@ -47,7 +47,7 @@ pub struct ProcessInputs {
     pub bucket: Input<String>,
     /// Its name on the machine.
     pub name: String,
-    /// What it does: `emulator` or `cleaner`.
+    /// What it does: `emulator`, `gateway` or `cleaner`.
     pub worker: String,
     /// The key of the program that runs it.
     pub program_key: Input<String>,
@@ -190,7 +190,11 @@ impl Resource for Process {
                 on_change: OnChange::Replace,
                 doc: "its name on the machine: 1 to 64 of lower-case letters, digits, `-`, `_`",
             },
-            Field { name: "worker", on_change: OnChange::Update, doc: "what it does: `emulator` or `cleaner`" },
+            Field {
+                name: "worker",
+                on_change: OnChange::Update,
+                doc: "what it does: `emulator`, `gateway` or `cleaner`",
+            },
             Field {
                 name: "program_key",
                 on_change: OnChange::Update,

@@ -317,7 +317,7 @@ async fn keys_and_plans_live_through_every_change_and_no_value_is_told() {
     plan.quota = None;
     plan.keys.clear();
     updated(&plans, &on_plan, &plan_id, &plan).await;
-    let owner = claims::owned_by(clients, &catalog(clients), &stack).await.unwrap();
+    let owner = claims::owned_by(clients, &catalog(clients), &stack).await.unwrap().found;
     let found: Vec<String> = owner.iter().map(|(address, id)| format!("{address} {id}")).collect();
     let expected = [
         format!("api_gateway/api_key.api {key_id}"),

@@ -189,7 +189,7 @@ async fn a_machine_lives_through_every_change() {
 
     // What an interrupted create left is found by its tags, and made again by the same token it is the same machine.
     assert_eq!(kind.find(&inputs).await.unwrap().unwrap().id, id);
-    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &name).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &name).await.unwrap().found;
     let machines: Vec<_> = owned.iter().filter(|(address, _)| address.kind() == "ec2/instance").collect();
     assert_eq!(machines, [&(Address::new("ec2/instance", "client"), id.clone())], "its volume has its tags, too");
 

@@ -169,14 +169,14 @@ async fn what_is_new_is_waited_for_and_found_without_state() {
     let profile = made(&profiles, &call(), &profile_inputs("pins", &role)).await;
     assert!(clients.meter.counts()["IAM.AddRoleToInstanceProfile"] > 1, "it was known at once");
 
-    let mut owned = claims::owned_by(&clients, &catalog(&clients), "pins").await.unwrap();
+    let mut owned = claims::owned_by(&clients, &catalog(&clients), "pins").await.unwrap().found;
     owned.sort();
     let expected = [
         (Address::new("iam/instance_profile", "cleaner"), profile.clone()),
         (Address::new("iam/role", "cleaner"), role.clone()),
     ];
     assert_eq!(owned, expected);
-    assert!(claims::owned_by(&clients, &catalog(&clients), "pin").await.unwrap().is_empty());
+    assert!(claims::owned_by(&clients, &catalog(&clients), "pin").await.unwrap().found.is_empty());
     deleted(&profiles, &call(), &profile).await;
     deleted(&roles, &call(), &role).await;
     local.stop().await;

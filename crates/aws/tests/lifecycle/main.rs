@@ -85,7 +85,7 @@ fn bucket_inputs(name: &str) -> BucketInputs {
         name: name.to_owned(),
         encryption: Encryption { algorithm: "AES256".to_owned(), key: None },
         public_access_block: PublicAccessBlock::ALL,
-        policy: Some(tls_only_policy(name)),
+        policy: Some(tls_only_policy(name, "us-east-1")),
         versioning: false,
         lifecycle: vec![rule("abort", "")],
         tags: ownership(name, &Address::new("s3/bucket", "lake"), &Tags::new()),
@@ -242,7 +242,7 @@ async fn many_streams_are_found_and_read_in_few_calls() {
     assert_eq!(made("Kinesis.DescribeStreamSummary"), 12);
     assert_eq!(made("Resource Groups Tagging API.GetResources"), 1);
     assert_eq!(made("Kinesis.ListTagsForStream"), 0);
-    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &names[3]).await.unwrap().found;
     assert_eq!(owned, [(Address::new("kinesis/stream", "pin"), names[3].clone())]);
     for name in &names {
         deleted(&kind, &call, name).await;
@@ -264,7 +264,7 @@ async fn a_bucket_lives_through_every_change() {
     inputs.public_access_block.restrict_public_buckets = false;
     updated(&kind, &call, &id, &inputs).await;
     inputs.public_access_block = PublicAccessBlock::ALL;
-    inputs.policy = Some(tls_only_policy(&inputs.name));
+    inputs.policy = Some(tls_only_policy(&inputs.name, "us-east-1"));
     inputs.encryption = Encryption { algorithm: "aws:kms".to_owned(), key: Some("alias/aws/s3".to_owned()) };
     inputs.versioning = false;
     inputs.tags.insert("team".to_owned(), "data & more".to_owned());

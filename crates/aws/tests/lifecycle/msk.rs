@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_kafka::primitives::Blob;
 use pinfra_aws::ec2::security_group::SecurityGroup;
 use pinfra_aws::msk::cluster::{Cluster, ClusterConfiguration, ClusterInputs};
 use pinfra_aws::msk::configuration::{self, Configuration, ConfigurationInputs};
@@ -101,8 +102,38 @@ async fn a_configuration_lives_through_every_change() {
     assert!(matches!(kind.find(&other).await.unwrap().unwrap().owner, Owner::Theirs(_)));
     assert_eq!(kind.create(&call, &inputs).await.unwrap_err().kind, ErrorKind::AlreadyExists);
     // It has no tags, and is found without state nevertheless.
-    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &inputs.name).await.unwrap();
+    let owned = claims::owned_by(&cloud.clients, &catalog(&cloud.clients), &inputs.name).await.unwrap().found;
     assert_eq!(owned, [(Address::new("msk/configuration", "pins"), id.clone())]);
+    deleted(&kind, &call, &id).await;
+}
+
+#[tokio::test]
+async fn a_revision_of_somebody_elses_is_not_taken_for_ours() {
+    let cloud = cloud().await;
+    let (kind, call) = (Configuration::new(&cloud.clients), call("msk/configuration"));
+    let mut inputs = configuration_inputs(&unique("revised"));
+    let id = made(&kind, &call, &inputs).await;
+    inputs.properties = texts(&[("log.retention.hours", "48")]);
+    // The first look of `settle` is at once; the one after its revision waits until they have made another.
+    let (local, _) = cloud.local.as_ref().expect("calls wait on request in a local cloud alone");
+    local.faults().set("on kafka:DescribeConfiguration nth=2 do delay 1s").unwrap();
+    let theirs = async {
+        let kafka = &cloud.clients.kafka;
+        let newest = || async {
+            let pages = kafka.list_configurations().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+            let all = pages.await.unwrap();
+            let ours = all.into_iter().find(|one| one.arn() == Some(id.as_str())).unwrap();
+            ours.latest_revision.and_then(|latest| latest.revision)
+        };
+        while newest().await < Some(2) {
+            tokio::task::yield_now().await;
+        }
+        let properties = Blob::new("log.retention.hours=1");
+        kafka.update_configuration().arn(&id).server_properties(properties).send().await.unwrap();
+    };
+    let (settled, ()) = futures::join!(kind.settle(&call, &id, &inputs), theirs);
+    assert_eq!(settled.unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(kind.settle(&call, &id, &inputs).await.unwrap().outputs.revision, 4, "the step is begun again");
     deleted(&kind, &call, &id).await;
 }
 

@@ -252,7 +252,7 @@ async fn a_connector_lives_through_every_change() {
     let found = kind.find(&inputs).await.unwrap().unwrap();
     assert_eq!((found.id.as_str(), found.owner), (id.as_str(), Owner::Ours));
     assert_eq!(kind.create(&call, &inputs).await.unwrap_err().kind, ErrorKind::AlreadyExists);
-    let owned = claims::owned_by(clients, &catalog(clients), &name).await.unwrap();
+    let owned = claims::owned_by(clients, &catalog(clients), &name).await.unwrap().found;
     assert!(owned.contains(&(Address::new("msk_connect/connector", "s3"), id.clone())), "{owned:?}");
     deleted(&kind, &call, &id).await;
 }

@@ -47,7 +47,7 @@ pub fn drift(graph: Option<&Graph>, state: &State, observed: &Observed, catalog:
             }
         }
     }
-    drift.extend([]);
+    drift.sort();
     drift
 }
 

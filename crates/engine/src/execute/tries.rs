@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{Call, CloudError, ErrorKind};
 
-/// How often a step goes on after trouble. With the pauses between, for about half a minute.
+/// How often a step goes on after trouble. With the pauses between, for about fifteen seconds.
 const TRIES: u32 = 6;
 /// The first pause; each is twice the one before.
 const SHORTEST: Duration = Duration::from_millis(500);

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use super::refusals::custom;
 
+/// Of all regions that there are.
+const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
+
 /// The largest bucket policy: 20 KB.
 const MOST_BYTES: usize = 20 * 1024;
 
@@ -68,7 +71,9 @@ fn check_statement(statement: &Map<String, Value>, bucket: &str) -> S3Result<()>
         }
     }
     for resource in texts(statement.get("Resource").or_else(|| statement.get("NotResource")))? {
-        let path = resource.strip_prefix("arn:aws:s3:::");
+        // The partition is that of a region, and a bucket here is in every region.
+        let arn = resource.strip_prefix("arn:").and_then(|rest| rest.split_once(":s3:::"));
+        let path = arn.filter(|(partition, _)| PARTITIONS.contains(partition)).map(|(_, path)| path);
         let here = path.is_some_and(|path| path.split('/').next() == Some(bucket) || path.starts_with('*'));
         if !here {
             return Err(s3_error!(MalformedPolicy, "Policy has invalid resource"));
@@ -116,9 +121,12 @@ mod tests {
     #[test]
     fn the_tls_only_policy_is_good_and_not_public() {
         let policy = r#"{"Version":"2012-10-17","Statement":[{"Sid":"TlsOnly","Effect":"Deny","Principal":"*",
-            "Action":"s3:*","Resource":["arn:aws:s3:::lake","arn:aws:s3:::lake/*"],
+            "Action":"s3:*","Resource":["arn:PARTITION:s3:::lake","arn:PARTITION:s3:::lake/*"],
             "Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}"#;
-        assert!(!check(policy, "lake").unwrap());
+        for partition in PARTITIONS {
+            assert!(!check(&policy.replace("PARTITION", partition), "lake").unwrap(), "{partition}");
+        }
+        check(&policy.replace("PARTITION", "gcp"), "lake").unwrap_err();
     }
 
     #[test]
