@@ -1,7 +1,8 @@
 //! Which key of the stack file says what a field of a resource is, and how the field's value is written there.
 //!
-//! Expanding goes from keys to fields; this table is the way back, for `drift --accept`. It is data, and a test changes every
-//! key and looks which fields change: a row that is missing or wrong fails it.
+//! Expanding goes from keys to fields; this table is the way back, for `drift --accept`. It is data. A test changes
+//! every key that is one value, and one the tables, and they look which fields change: a row that is missing fails them. Keys
+//! that name a network, a file or a database (`NOT_ONE_VALUE`) are not changed.
 
 use pinfra_engine::Address;
 use serde_json::Value;
@@ -63,7 +64,7 @@ const CLEANER: &str = "worker/process.cleaner";
 
 /// All of them, by section.
 const FEEDS: &[Feed] = &[
-    feed("tables", CONNECTOR, "configuration.topics", How::Follows),
+    feed("tables", CONNECTOR, "topics", How::Follows),
     feed("tables", CONNECTOR, "configuration.tasks.max", How::Follows),
     feed("tables", EMULATOR, "config.tables", How::Follows),
     feed("tables", CLEANER, "config.tables", How::Follows),
@@ -335,6 +336,21 @@ workers: { emulator: {}, gateway: {}, cleaner: { schedule: \"0 12 * * *\" } }
             let direct = FEEDS.iter().any(|feed| feed.key == key && feed.how != How::Follows);
             prop_assert!(!direct || fed.contains_key("back") || key == "streams.mode", "{} leads nowhere", key);
         }
+    }
+
+    #[test]
+    fn tables_change_fields_that_say_so() {
+        // With few partitions and tables, how many tasks the connector has depends on both.
+        let before = FILE.replace("partitions: 3", "partitions: 1");
+        let after = before.replace(", geo: { key: ind }, user: { key: ind }", "");
+        let changes = changes(&graph(&before), &graph(&after));
+        for (address, change) in &changes {
+            let keys = keys(address, &change.path, None);
+            assert!(keys.iter().any(|(key, _)| key == &["tables"]), "tables feed {address}#{}", change.path);
+        }
+        assert!(
+            changes.iter().any(|(address, change)| address.kind() == CONNECTOR && change.path.starts_with("topics"))
+        );
     }
 
     #[test]

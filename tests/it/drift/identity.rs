@@ -99,6 +99,17 @@ pub(super) fn changes(world: &World) -> Vec<Change<'_>> {
         ),
         change("a tag of the role is changed", &["changed iam/role.api#tags.team"], tag("web"), tag("data")),
         change(
+            "the role says no more which of the stack it is",
+            &["changed iam/role.api#tags.pinfra:address"],
+            async move {
+                iam.untag_role().role_name(API).tag_keys("pinfra:address").send().await.unwrap();
+            },
+            async move {
+                let tag = Tag::builder().key("pinfra:address").value("iam/role.api").build().unwrap();
+                iam.tag_role().role_name(API).tags(tag).send().await.unwrap();
+            },
+        ),
+        change(
             "a policy allows less",
             &["changed iam/role_policy.api#policy.Statement"],
             async move {

@@ -213,3 +213,37 @@ async fn what_is_gone_and_what_claims_to_be_of_the_stack_is_told() {
     assert_eq!(found(&again), Vec::<String>::new());
     sandbox.ok(&["down", "--yes", "pins"]);
 }
+
+/// As in an account with hundreds of roles, or for a caller that may not have that list: each role is asked by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_on_roles_is_told_without_the_list_of_all_that_they_may_do() {
+    let sandbox = Sandbox::new();
+    sandbox.write("stack.yaml", "name: pins\ntables: { pin: { key: index } }\nstreams: { shards: 1 }\napi: {}\n");
+    sandbox.ok(&["local", "start", "--settle-ms", "20"]);
+    let iam = sandbox.clients().await.iam;
+    let (role, read_only) = ("pins-api-us-east-1", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess");
+    // The local cloud takes a boundary with a new role alone: `up` goes on with what an earlier run seems to have made.
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"apigateway.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    let tags = [("pinfra:stack", "pins"), ("pinfra:address", "iam/role.api")];
+    let tags = tags.map(|(key, value)| aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap());
+    let earlier = iam.create_role().role_name(role).path("/pinfra/pins/").assume_role_policy_document(trust);
+    earlier.permissions_boundary(read_only).set_tags(Some(tags.into())).send().await.unwrap();
+    sandbox.ok(&["up", "stack.yaml"]);
+    sandbox.write("rules", "on iam:GetAccountAuthorizationDetails do refuse AccessDenied status=403\n");
+    sandbox.ok(&["local", "faults", "set", "rules"]);
+    let unmanaged = "unmanaged iam/role.api";
+    let (code, bounded) = drift(&sandbox, "stack.yaml");
+    assert_eq!((code, found(&bounded)), (2, vec![unmanaged.to_owned()]), "{bounded:#}");
+    iam.create_instance_profile().instance_profile_name("mine").send().await.unwrap();
+    iam.add_role_to_instance_profile().instance_profile_name("mine").role_name(role).send().await.unwrap();
+    iam.attach_role_policy().role_name(role).policy_arn(read_only).send().await.unwrap();
+    iam.untag_role().role_name(role).tag_keys("pinfra:address").send().await.unwrap();
+    let (code, drift) = drift(&sandbox, "stack.yaml");
+    let changed = "changed iam/role.api#tags.pinfra:address";
+    assert_eq!((code, found(&drift)), (2, [changed, unmanaged, unmanaged, unmanaged].map(str::to_owned).to_vec()));
+    let details: Vec<&str> =
+        drift["findings"].as_array().unwrap().iter().filter_map(|one| one["detail"].as_str()).collect();
+    for told in ["the managed policy", "the permissions boundary", "the instance profile `mine`"] {
+        assert!(details.iter().any(|detail| detail.starts_with(told)), "{told}: {details:?}");
+    }
+}
